@@ -1,0 +1,7 @@
+"""Rematerialisation: what the backward pass keeps and what it computes again."""
+
+from __future__ import annotations
+
+from ferax.transforms.rematerialize import checkpoint, checkpoint_name, checkpoint_policies, remat
+
+__all__ = ["checkpoint", "checkpoint_name", "checkpoint_policies", "remat"]

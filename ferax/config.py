@@ -1,0 +1,336 @@
+"""Every flag: its name, its type, what it decides, and in which scope it holds.
+
+A flag's value is, in this order: what an enclosing `with` block of this thread says; what
+`config.update` said, for all threads; the environment variable `FERAX_<NAME>` when ferax was
+imported; the default. JAX's names (`jax_enable_x64`) are accepted for the same flags.
+
+    from ferax.config import config
+    config.enable_x64                     # read: one attribute, it sits on every hot path
+    config.update("enable_x64", True)     # all threads
+    with scoped["enable_x64"](True): ...  # this thread, this block
+
+The trick behind the cheap read: `Config` is a `threading.local` whose class attributes are the
+values for all threads and whose instance attributes are the overrides of the current one.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import threading
+from collections.abc import Callable
+from contextlib import ContextDecorator
+from dataclasses import dataclass
+from typing import Any
+
+_UNSET: Any = object()
+
+
+@dataclass(frozen=True)
+class Flag:
+    """A flag's name, default, parser (raises ValueError), and whether it alters traces."""
+
+    name: str
+    default: Any
+    parse: Callable[[Any], Any]
+    help: str
+    traced: bool = False
+    bare: Any = _UNSET  # the value of `with flag():`
+
+
+def _boolean(value: Any) -> bool:
+    if isinstance(value, str):
+        if value.lower() in ("1", "true", "t", "yes", "y", "on"):
+            return True
+        if value.lower() in ("0", "false", "f", "no", "n", "off", ""):
+            return False
+    elif isinstance(value, bool) or (isinstance(value, int) and value in (0, 1)):
+        return bool(value)
+    raise ValueError("must be True or False")
+
+
+def _choice(*options: str, **synonyms: str) -> Callable[[Any], Any]:
+    def parse(value: Any) -> Any:
+        value = synonyms.get(value, value) if isinstance(value, str) else value
+        if value not in options:
+            raise ValueError(f"must be one of {', '.join(map(repr, options))}")
+        return value
+
+    return parse
+
+
+def _at_least(low: int) -> Callable[[Any], int]:
+    def parse(value: Any) -> int:
+        if isinstance(value, bool) or int(value) != float(value) or int(value) < low:
+            raise ValueError(f"must be an integer of at least {low}")
+        return int(value)
+
+    return parse
+
+
+def _text(value: Any) -> str | None:
+    if value is None or value == "":
+        return None
+    if isinstance(value, (str, os.PathLike)):
+        return os.fspath(value)
+    raise ValueError("must be a string or None")
+
+
+def _hashable(value: Any) -> Any:
+    hash(value)
+    return value
+
+
+FLAGS: dict[str, Flag] = {
+    flag.name: flag
+    for flag in (
+        Flag("enable_x64", False, _boolean,
+             "64-bit dtypes are available; Python numbers become 64-bit", True, bare=True),
+        Flag("numpy_dtype_promotion", "standard", _choice("standard", "strict"),
+             "'strict': operands of different dtypes are an error", True),
+        Flag("numpy_rank_promotion", "allow", _choice("allow", "warn", "raise"),
+             "what happens when operands of different ndim are broadcast", True),
+        Flag("default_matmul_precision", None, _hashable,
+             "precision of matrix products that ask for none: None or a name", True),
+        Flag("default_prng_impl", "threefry2x32",
+             _choice("threefry2x32", "rbg", "unsafe_rbg"),
+             "the generator of keys that name none", True),
+        Flag("enable_custom_prng", False, _boolean,
+             "PRNGKey gives new-style keys (dtype key<fry>)", True, bare=True),
+        Flag("legacy_prng_key", "allow", _choice("allow", "warn", "error"),
+             "what happens when a raw uint32 key is given to a random function", True),
+        Flag("threefry_partitionable", True, _boolean,
+             "random bits are counted per element, so that they shard freely", True,
+             bare=True),
+        Flag("disable_jit", False, _boolean,
+             "jit runs the Python function itself", True, bare=True),
+        Flag("debug_nans", False, _boolean,
+             "an operation that gives nan raises FloatingPointError", True, bare=True),
+        Flag("debug_infs", False, _boolean,
+             "an operation that gives inf raises FloatingPointError", True, bare=True),
+        Flag("enable_checks", False, _boolean,
+             "every jaxpr that a transformation makes is checked", True, bare=True),
+        Flag("check_tracer_leaks", False, _boolean,
+             "a traced value that outlives its transformation is an error", True,
+             bare=True),
+        Flag("no_tracing", False, _boolean,
+             "tracing a jitted function again is an error", bare=True),
+        Flag("guard_globals", True, _boolean,
+             "jit traces again when a global that the function read has changed"),
+        Flag("log_compiles", False, _boolean,
+             "every trace and compilation is logged with its reason", bare=True),
+        Flag("traceback_filtering", "on",
+             _choice("on", "off", auto="on", tracebackhide="on", remove_frames="on",
+                     quiet_remove_frames="on"),
+             "'off': tracebacks show ferax's own frames too"),
+        Flag("default_device", None, _hashable,
+             "the device of values that name none", True),
+        Flag("platforms", None, _text,
+             "the platforms to look for, best first: 'cuda,cpu'; None: all"),
+        Flag("cpu_devices", 1, _at_least(1),
+             "number of CPU devices; read when the first device is asked for"),
+        Flag("transfer_guard", "allow",
+             _choice("allow", "log", "disallow", "log_explicit", "disallow_explicit"),
+             "what happens when values move between host and device"),
+        Flag("enable_compilation_cache", True, _boolean,
+             "compiled programs are kept on disk",
+             bare=True),
+        Flag("compilation_cache_dir", None, _text,
+             "where compiled programs are kept; None: the user's folder for caches"),
+        Flag("compilation_cache_max_size", 2 << 30, _at_least(-1),
+             "bytes of compiled programs kept on disk; -1: no limit"),
+    )
+}  # fmt: skip
+
+_ALIASES = {
+    "check": "enable_checks",
+    "num_cpu_devices": "cpu_devices",
+    "platform_name": "platforms",
+}
+
+
+def flag_name(name: str) -> str:
+    """The name of a flag, given under it, as `jax_…`, or under an older alias.
+
+    Raises AttributeError, with the nearest names, if there is none.
+    """
+    known = FLAGS
+    if name in known:
+        return name
+    short = name.removeprefix("jax_").removeprefix("ferax_").lower()
+    short = _ALIASES.get(short, short)
+    if short in known:
+        return short
+    close = difflib.get_close_matches(short, [*known, *_ALIASES], 2, 0.75)
+    hint = f"did you mean {' or '.join(map(repr, close))}?" if close else (
+        f"flags are: {', '.join(sorted(known))}"
+    )  # fmt: skip
+    raise AttributeError(f"config: unknown flag {name!r}; {hint}")
+
+
+def _parsed(name: str, value: Any) -> Any:
+    flag = FLAGS[name]
+    try:
+        return flag.parse(value)
+    except (ValueError, TypeError) as error:
+        raise ValueError(
+            f"config: {name} = {value!r}, but it {error} ({flag.help})"
+        ) from None
+
+
+_updates = 0  # how often `update` was called, in any thread
+_key_numbers: dict[tuple[Any, ...], int] = {}
+
+
+def _key_number(values: tuple[Any, ...]) -> int:
+    return _key_numbers.setdefault(values, len(_key_numbers))
+
+
+class Config(threading.local):
+    """The flags; see the head of this file."""
+
+    # For type checkers; the values are set below, from FLAGS and the environment.
+    enable_x64: bool
+    numpy_dtype_promotion: str
+    numpy_rank_promotion: str
+    default_matmul_precision: Any
+    default_prng_impl: str
+    enable_custom_prng: bool
+    legacy_prng_key: str
+    threefry_partitionable: bool
+    disable_jit: bool
+    debug_nans: bool
+    debug_infs: bool
+    enable_checks: bool
+    check_tracer_leaks: bool
+    no_tracing: bool
+    guard_globals: bool
+    log_compiles: bool
+    traceback_filtering: str
+    default_device: Any
+    platforms: str | None
+    cpu_devices: int
+    transfer_guard: str
+    enable_compilation_cache: bool
+    compilation_cache_dir: str | None
+    compilation_cache_max_size: int
+
+    _key: tuple[int, int] = (-1, 0)  # (_updates at that time, the key)
+
+    def update(self, name: str, value: Any) -> None:
+        """Set a flag for all threads.
+
+        Raises AttributeError for an unknown name, ValueError for a value it cannot have.
+
+        >>> import ferax
+        >>> ferax.config.update("enable_x64", True)
+        >>> ferax.numpy.arange(2.).dtype
+        dtype('float64')
+        >>> ferax.config.update("enable_x64", False)
+        """
+        global _updates
+        name = flag_name(name)
+        setattr(Config, name, _parsed(name, value))
+        _updates += 1
+
+    def trace_key(self) -> int:
+        """A number that is the same iff all flags that alter traced programs are.
+
+        Caches of traced or compiled programs put it into their keys.
+        """
+        updates, key = self._key
+        return key if updates == _updates else self._renewed_key()
+
+    def _renewed_key(self) -> int:
+        key = _key_number(tuple(getattr(self, name) for name in _TRACED))
+        threading.local.__setattr__(self, "_key", (_updates, key))
+        return key
+
+    def values(self) -> dict[str, Any]:
+        """All flags as they are now in this thread."""
+        return {name: getattr(self, name) for name in FLAGS}
+
+    def read(self, name: str) -> Any:
+        """The value of the flag with this name or alias."""
+        return getattr(self, flag_name(name))
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return threading.local.__getattribute__(self, flag_name(name))
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        raise AttributeError(
+            f"config: flags are set by config.update({name!r}, {value!r})"
+        )
+
+    def __repr__(self) -> str:
+        return "\n".join(f"{name} = {value!r}" for name, value in self.values().items())
+
+
+_TRACED = tuple(flag.name for flag in FLAGS.values() if flag.traced)
+
+for _flag in FLAGS.values():
+    _given = os.environ.get(f"FERAX_{_flag.name.upper()}")
+    setattr(
+        Config,
+        _flag.name,
+        _flag.default if _given is None else _parsed(_flag.name, _given),
+    )
+
+config = Config()
+
+
+class _Override(ContextDecorator):
+    """A flag's value within a `with` block, in this thread."""
+
+    def __init__(self, name: str, value: Any):
+        self.name = name
+        self.value = value
+        self.outer: list[Any] = []
+
+    def __enter__(self) -> None:
+        self.outer.append(config.__dict__.get(self.name, _UNSET))
+        threading.local.__setattr__(config, self.name, self.value)
+        config._renewed_key()
+
+    def __exit__(self, *exception: Any) -> None:
+        outer = self.outer.pop()
+        if outer is _UNSET:
+            threading.local.__delattr__(config, self.name)
+        else:
+            threading.local.__setattr__(config, self.name, outer)
+        config._renewed_key()
+
+
+class Scope:
+    """`with ferax.enable_x64(True): …`: a flag's value for the block, in this thread."""
+
+    def __init__(self, flag: Flag):
+        self.flag = flag
+        self.__name__ = flag.name
+        self.__doc__ = f"Within the block, in this thread: {flag.help}."
+
+    def __call__(self, new_val: Any = _UNSET) -> _Override:
+        name = self.flag.name
+        if new_val is _UNSET:
+            new_val = self.flag.bare
+            if new_val is _UNSET:
+                raise TypeError(f"{name}: needs a value; {self.flag.help}")
+        return _Override(name, _parsed(name, new_val))
+
+    def __repr__(self) -> str:
+        return f"<context manager for the flag {self.flag.name}>"
+
+
+scoped: dict[str, Scope] = {name: Scope(flag) for name, flag in FLAGS.items()}
+
+# The package shows the object under the name of this module. Whoever holds the module instead
+# (`import ferax.config as c` before the package is loaded) finds the same there.
+update = config.update
+
+
+def __getattr__(name: str) -> Any:
+    if name.startswith("__"):
+        raise AttributeError(name)
+    return getattr(config, name)

@@ -1,0 +1,1 @@
+"""Engines run jaxprs: as StableHLO (text) through XLA, on CPUs, GPUs and TPUs."""

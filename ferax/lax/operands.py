@@ -1,0 +1,84 @@
+"""Operands of `lax` functions: strict about dtypes and ranks, lenient about Python numbers.
+
+The public functions of `lax` take operands of one dtype, and of one number of dimensions unless
+they are scalars. Python numbers take the dtype of the array they meet, if that can hold their kind
+(bool < int < float < complex). Everything here is on the path of each eager call.
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from ferax import dtypes
+from ferax.core import basis
+from ferax.core.array import Array
+from ferax.core.tracing import to_array
+
+ArrayLike: TypeAlias = Array | np.ndarray | np.generic | bool | int | float | complex
+
+_SCALARS = dtypes.SCALAR_AVALS
+
+
+# -- operands --------------------------------------------------------------------------------
+
+
+def _adapts(kind: type, dtype: Any) -> bool:
+    """Whether an array of `dtype` can hold Python numbers of this type."""
+    if kind is bool:
+        return dtypes.is_bool(dtype)
+    if kind is int and dtypes.is_integer(dtype):
+        return True
+    return dtypes.is_complex(dtype) or (
+        kind is not complex and dtypes.is_floating(dtype)
+    )
+
+
+def adapted(who: str, *values: Any) -> list[Any]:
+    """Operands as Arrays; Python numbers take the dtype of the arrays among them."""
+    dtype = next(
+        (v.dtype for v in values if isinstance(v, Array | np.ndarray | np.generic)),
+        None,
+    )
+    if dtype is not None:
+        dtype = dtypes.canonical(dtype)
+    out = []
+    for place, v in enumerate(values):
+        if type(v) in _SCALARS and dtype is not None and _adapts(type(v), dtype):
+            out.append(basis.typed_scalar(v, dtype))
+        else:
+            out.append(to_array(v, who, f"the operand at position {place}"))
+    return out
+
+
+def operands(who: str, *values: Any) -> list[Any]:
+    """As `adapted`, and all that are not scalars must have one number of dimensions."""
+    arrays = adapted(who, *values)
+    ranks = {len(x.aval.shape) for x in arrays} - {0}
+    if len(ranks) > 1:
+        listing = " and ".join(x.aval.short() for x in arrays)
+        raise TypeError(
+            f"{who}: operands have different numbers of dimensions: {listing}. lax broadcasts "
+            "scalars and axes of size 1 only; reshape an operand, or use jnp's function."
+        )
+    return arrays
+
+
+def pair(who: str, x: Any, y: Any) -> Any:
+    """`operands` of two, short for two arrays of one shape."""
+    if isinstance(x, Array) and isinstance(y, Array):
+        a, b = x.aval.shape, y.aval.shape
+        if a == b or not a or not b:
+            return x, y
+    return operands(who, x, y)
+
+
+def narrowed(y: Any, x: Any) -> Any:
+    """A ufunc's result in the dtype of its operand: of 4-bit integers NumPy makes int8."""
+    return y if y.dtype == x.dtype else y.astype(x.dtype)
+
+
+def scalar(value: Any, x: Any) -> Any:
+    """A number as a scalar of the dtype of `x`."""
+    return basis.typed_scalar(value, x.dtype)

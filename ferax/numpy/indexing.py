@@ -1,0 +1,1151 @@
+"""NumPy's indexing, `x[index]`, and `x.at[index].set(…)` and its like.
+
+An index is parsed once against the shape (`parse`) into parts: `Span` (a slice), `Point` (a
+known integer inside the axis), `Places` (an integer array, or an integer known only later),
+`Mask`, and NEW (an axis of size 1). Parts decide what is done:
+
+  only spans and points       slice, rev, reshape; written back by dynamic_update_slice
+  places without dimensions   one dynamic_slice
+  places                      one gather; written by one scatter
+  one mask, when writing      select, so that the mask may be traced
+
+On values that are at hand none of this runs: NumPy indexes, with its own rules, which are the
+same ones as long as nothing is out of bounds (`_known_index`, `_write`).
+
+Out of bounds: `x[10]` with a known integer raises IndexError, as in NumPy. Integer arrays and
+traced integers clamp when read and are dropped when written, unless `mode` says otherwise; that
+is JAX's documented behaviour, and `x.at[10]`, which has a `mode`, follows it for known
+integers, too.
+
+What is subtle: where the axes of broadcast integer arrays go. If all places and points stand
+next to each other, to the first of them; else to the front (NumPy, "Combining advanced and basic
+indexing"). Known integers count as places there, once there is one array.
+"""
+
+from __future__ import annotations
+
+import operator
+import warnings
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ferax import dtypes, errors, shapes
+from ferax.core import basis
+from ferax.core.array import Array, Concrete
+from ferax.core.avals import Aval, Shape
+from ferax.core.tracing import Tracer, state, to_array
+from ferax.errors import public
+from ferax.lax import elementwise as el
+from ferax.lax import indexing as lax_indexing
+from ferax.lax.applying import apply_elementwise, scatter_apply_points
+from ferax.lax.dynamic import DynamicSlice, DynamicUpdateSlice
+from ferax.lax.indexing import GatherDimensionNumbers, GatherScatterMode, scalar_fill
+from ferax.lax.shape import Concatenate, Pad, Rev, slice_of
+from ferax.numpy import creation
+from ferax.numpy.promoting import cast, inexact_dtype
+from ferax.numpy.ufuncs import maximum, minimum, power, true_divide
+
+DROP = GatherScatterMode.FILL_OR_DROP
+PROMISE = GatherScatterMode.PROMISE_IN_BOUNDS
+
+# -- parts -----------------------------------------------------------------------------------
+
+
+class Span(NamedTuple):
+    """x[start], x[start + step], …: `size` elements of an axis, all of them inside."""
+
+    start: int
+    step: int
+    size: int
+
+
+class Point(NamedTuple):
+    """One element of an axis."""
+
+    place: int
+
+
+class Places(NamedTuple):
+    """The elements of an axis at the places in an integer array, known or not."""
+
+    array: Any
+
+
+class Mask(NamedTuple):
+    """The elements of as many axes as the mask has where it is true."""
+
+    array: Any
+
+
+class _Mark:
+    """A part that takes no axis of the array."""
+
+    def __init__(self, name: str):
+        self.name = name
+
+    def __repr__(self) -> str:
+        return self.name
+
+
+NEW = _Mark("NEW")  # a new axis of size 1
+GONE = _Mark("GONE")  # where a point was: its axis is gone already
+_SLICE_ALL = slice(None)
+
+
+class Parsed(NamedTuple):
+    """An index: the shape it applies to (with an axis for each scalar bool) and its parts."""
+
+    shape: Shape
+    parts: list[Any]
+
+    def has(self, kind: type) -> bool:
+        return any(type(p) is kind for p in self.parts)
+
+
+def parse(
+    aval: Aval,
+    index: Any,
+    *,
+    strict: bool = True,
+    wrap: bool = True,
+    keep_masks: bool = False,
+) -> Parsed:
+    """The parts of an index of an array.
+
+    Args:
+      aval: of the array.
+      index: what stands between the brackets.
+      strict: whether known integers out of bounds are errors; else they become places.
+      wrap: whether negative integers count from the end.
+      keep_masks: keep boolean arrays; else they become the places of their true elements.
+    """
+    items = (
+        [_item(i) for i in index]
+        if type(index) is tuple
+        else [_item(index, alone=True)]
+    )
+    taken = sum(_axes_taken(i) for i in items)
+    if taken > aval.ndim:
+        raise IndexError(
+            f"Too many indices: array is {aval.ndim}-dimensional, but {taken} were indexed; the "
+            f"array is {aval.short()}"
+        )
+    dots = [k for k, i in enumerate(items) if i is Ellipsis]
+    if len(dots) > 1:
+        raise IndexError("an index can only have a single ellipsis ('...')")
+    k = dots[0] if dots else len(items)
+    items[k : k + 1] = [_SLICE_ALL] * (aval.ndim - taken)
+    shape: list[int] = []
+    parts: list[Any] = []
+    axis = 0
+    for item in items:
+        if item is None:
+            parts.append(NEW)
+        elif _is_mask(item):
+            axis = _add_mask(aval, item, axis, shape, parts, keep_masks)
+        else:
+            shape.append(aval.shape[axis])
+            parts.append(_part(aval, axis, item, strict, wrap))
+            axis += 1
+    return Parsed(tuple(shape), parts)
+
+
+def _item(item: Any, alone: bool = False) -> Any:
+    """One element of an index: None, Ellipsis, a slice, an int, or an array of ints or bools."""
+    kind = type(item)
+    if kind is int or kind is slice or item is None or item is Ellipsis:
+        return item
+    if isinstance(item, (bool, np.bool_)):
+        return np.asarray(item)
+    if isinstance(item, (list, tuple, range)):
+        if alone:
+            raise TypeError(
+                "Using a non-tuple sequence for multidimensional indexing is not allowed: "
+                f"x[{item!r}] could mean an array of places or several axes. Use "
+                "x[jnp.array(sequence)] or x[tuple(sequence)]."
+            )
+        item = creation.asarray(item) if len(item) else np.zeros(0, np.intp)
+    elif isinstance(item, str):
+        raise TypeError(f"an index cannot be a string; got {item!r}")
+    elif hasattr(item, "__jax_array__"):
+        item = item.__jax_array__()
+    elif not isinstance(item, (Array, np.ndarray, np.generic)):
+        return _python_item(item)
+    if not (dtypes.is_integer(item.dtype) or dtypes.is_bool(item.dtype)):
+        raise TypeError(
+            "Indexer must have integer or boolean type, got indexer with type "
+            f"{item.dtype.name}. Convert it with .astype(int)."
+        )
+    if not item.shape and not dtypes.is_bool(item.dtype):
+        known = host_of(item)
+        return item if known is None else int(known)
+    return item
+
+
+def _python_item(item: Any) -> int:
+    if isinstance(item, (float, complex)):
+        raise TypeError(
+            f"Indexer must have integer or boolean type, got the {type(item).__name__} {item!r}"
+        )
+    try:
+        return operator.index(item)
+    except TypeError:
+        raise IndexError(
+            "only integers, slices (`:`), ellipsis (`...`), newaxis (`None`) and integer or "
+            f"boolean arrays are valid indices. Got {item!r}"
+        ) from None
+
+
+def host_of(x: Any) -> np.ndarray | None:
+    """The values of an array, if they are known now."""
+    if isinstance(x, Tracer):
+        found = x.concrete()
+        return None if found is None else found.host()
+    return x.host() if isinstance(x, Concrete) else np.asarray(x)
+
+
+def hosts_now(*arrays: Any) -> list[np.ndarray] | None:
+    """The values of arrays on which NumPy may work at once: known, and not to be staged."""
+    trace = state.trace
+    if trace is not None and trace.stages:
+        return None
+    if all(type(x) is Concrete and x.on_host() for x in arrays):
+        return [x.host() for x in arrays]
+    return None
+
+
+def _is_mask(item: Any) -> bool:
+    return isinstance(item, (Array, np.ndarray)) and dtypes.is_bool(item.dtype)
+
+
+def _axes_taken(item: Any) -> int:
+    if item is None or item is Ellipsis:
+        return 0
+    return item.ndim if _is_mask(item) else 1
+
+
+def _add_mask(
+    aval: Aval, mask: Any, axis: int, shape: list[int], parts: list[Any], keep: bool
+) -> int:
+    """Append the part(s) of a boolean array; the next axis."""
+    for i, (n, m) in enumerate(zip(mask.shape, aval.shape[axis:])):
+        if n != m:
+            raise IndexError(
+                f"boolean index did not match shape of indexed array in index {axis + i}: got "
+                f"{mask.shape}, expected {list(aval.shape[axis : axis + mask.ndim])}"
+            )
+    known = host_of(mask)
+    if keep:
+        parts.append(Mask(mask if known is None else known))
+        shape.extend(mask.shape)
+    elif known is None:
+        raise errors.NonConcreteBooleanIndexError(mask)
+    elif not mask.shape:  # NumPy: a new axis, of which all or nothing is taken
+        shape.append(1)
+        parts.append(Places(np.zeros(int(known), np.int32)))
+    else:
+        shape.extend(mask.shape)
+        parts.extend(Places(i.astype(np.int32)) for i in np.nonzero(known))
+    return axis + mask.ndim
+
+
+def _part(aval: Aval, axis: int, item: Any, strict: bool, wrap: bool) -> Any:
+    n = aval.shape[axis]
+    if type(item) is int:
+        if 0 <= item < n:
+            return Point(item)
+        if -n <= item < 0 and wrap:
+            return Point(item + n)
+        if strict:
+            raise IndexError(
+                f"index {item} is out of bounds for axis {axis} with size {n}; the array is "
+                f"{aval.short()}"
+            )
+        return Places(np.asarray(item, np.int64 if abs(item) >= 2**31 else np.int32))
+    if type(item) is slice:
+        try:
+            start, stop, step = item.indices(n)
+        except errors.TracerIntegerConversionError:
+            raise IndexError(
+                f"Slice entries must be static integers. Got {item} for axis {axis}. With a "
+                "traced start and a static size, use lax.dynamic_slice_in_dim(x, start, size); "
+                "otherwise keep the size and mask: jnp.where((i >= start) & (i < stop), x, 0) "
+                "with i = jnp.arange(n)."
+            ) from None
+        return Span(start, step, len(range(start, stop, step)))
+    return Places(item)
+
+
+# -- reading ---------------------------------------------------------------------------------
+
+_PLAIN = frozenset((int, slice, type(None), type(Ellipsis)))
+_UNKNOWN = object()
+_SMALL = (
+    256  # elements up to which a copy costs less than keeping the whole array alive
+)
+
+
+def getitem(x: Any, index: Any) -> Any:
+    """`x[index]`: every kind of index that NumPy has, but for lists.
+
+    Raises:
+      IndexError: a known integer is out of bounds; too many indices; arrays do not broadcast.
+      TypeError: an index is a list, a string or not integer.
+      NonConcreteBooleanIndexError: a mask is traced.
+    """
+    if type(x) is Concrete:
+        trace = state.trace
+        if trace is None or not trace.stages:
+            known = index if type(index) in _PLAIN else _known_index(index)
+            if known is not _UNKNOWN:
+                host = x._host
+                if host is None and x.on_host():
+                    host = x.host()
+                if host is not None:
+                    try:
+                        out = host[known]
+                    except (IndexError, TypeError, ValueError):
+                        pass  # out of bounds, or an error that is explained below
+                    else:
+                        return _wrapped(x.aval, out)
+    return _getitem(x, index)
+
+
+def _wrapped(aval: Aval, out: Any) -> Concrete:
+    """What NumPy gave, as an array like that of `aval`."""
+    if type(out) is not np.ndarray:
+        out = np.asarray(out, dtypes.carrier(aval.dtype))
+    elif out.base is not None and out.size <= _SMALL:
+        out = out.copy()
+    return Concrete(Aval(out.shape, aval.dtype, aval.weak_type), out)
+
+
+def _known_index(index: Any) -> Any:
+    """The index as NumPy takes it, if all of it is known and on the host."""
+    kind = type(index)
+    if kind in _PLAIN or kind is bool:
+        return index
+    if kind is tuple:
+        parts = [i if type(i) in _PLAIN else _known_index(i) for i in index]
+        return _UNKNOWN if any(p is _UNKNOWN for p in parts) else tuple(parts)
+    if kind is Concrete:
+        dtype = index.aval.dtype
+        if (dtypes.is_integer(dtype) or dtypes.is_bool(dtype)) and index.on_host():
+            return index.host()
+    elif (
+        kind is np.ndarray or isinstance(index, np.generic)
+    ) and index.dtype.kind in "iub":
+        return index
+    return _UNKNOWN
+
+
+@public
+def _getitem(x: Any, index: Any) -> Any:
+    return read(x, parse(x.aval, index))
+
+
+def read(
+    x: Any, index: Parsed, *, mode: GatherScatterMode = PROMISE, fill_value: Any = None,
+    wrap: bool = True, is_sorted: bool = False, is_unique: bool = False,
+) -> Any:  # fmt: skip
+    """The elements at a parsed index, as operations of the active transformation."""
+    x = basis.reshape(x, index.shape)
+    parts = index.parts
+    places = [p for p in parts if type(p) is Places]
+    if not places:
+        return _read_spans(x, parts)
+    if any(n == 0 for n in x.shape):
+        return _read_nothing(x, index, mode, fill_value)
+    if mode is not DROP and not any(p.array.shape for p in places):
+        return _read_window(x, parts, wrap)
+    x, parts = _without_points(x, parts)
+    plan = _Plan(parts, x.shape)
+    op = lax_indexing.Gather(
+        plan.numbers,
+        plan.sizes,
+        is_sorted,
+        is_unique,
+        mode,
+        fill_value if mode is DROP else None,
+    )
+    return basis.reshape(op(x, plan.vectors(x.shape, wrap)), plan.shape)
+
+
+def _read_spans(x: Any, parts: Sequence[Any]) -> Any:
+    """Spans and points: slice, rev, reshape."""
+    starts, limits, strides, reverse, shape = [], [], [], [], []
+    for p in parts:
+        if p is NEW:
+            shape.append(1)
+            continue
+        start, step, size = (p.place, 1, 1) if type(p) is Point else p
+        if step < 0 and size:
+            reverse.append(len(starts))
+            start, step = start + (size - 1) * step, -step
+        elif step < 0:
+            start, step = 0, 1
+        if type(p) is Span:
+            shape.append(size)
+        if size <= 1:
+            step = 1
+        starts.append(start)
+        limits.append(start + (size - 1) * step + 1 if size else start)
+        strides.append(step)
+    x = slice_of(x, tuple(starts), tuple(limits), tuple(strides))
+    if reverse and x.size > 1:
+        x = Rev(tuple(reverse))(x)
+    return basis.reshape(x, tuple(shape))
+
+
+def _read_window(x: Any, parts: Sequence[Any], wrap: bool) -> Any:
+    """Places without dimensions: one dynamic_slice, all of whose starts clamp."""
+    x, parts = _stepped(x, parts)
+    taking = [p for p in parts if p is not NEW]
+    starts = [p.array if type(p) is Places else p[0] for p in taking]
+    dtype = _index_dtype([s for s in starts if type(s) is not int])
+    values = [
+        Concrete(Aval((), dtype), np.asarray(s, dtype))
+        if type(s) is int
+        else counted(s, x.shape[d], dtype, wrap)
+        for d, s in enumerate(starts)
+    ]
+    sizes = tuple([p.size if type(p) is Span else 1 for p in taking])
+    shape = tuple(
+        [1 if p is NEW else p.size for p in parts if p is NEW or type(p) is Span]
+    )
+    return basis.reshape(DynamicSlice(sizes)(x, *values), shape)
+
+
+def _stepped(x: Any, parts: Sequence[Any]) -> tuple[Any, list[Any]]:
+    """Slice along the axes whose span has a step other than 1."""
+    if all(type(p) is not Span or p.step == 1 for p in parts):
+        return x, list(parts)
+    first, rest, axis = [], [], 0
+    for p in parts:
+        if p is NEW:
+            rest.append(p)
+            continue
+        whole = Span(0, 1, x.shape[axis])
+        is_stepped = type(p) is Span and p.step != 1
+        first.append(p if is_stepped else whole)
+        rest.append(Span(0, 1, p.size) if is_stepped else p)
+        axis += 1
+    return _read_spans(x, first), rest
+
+
+def _without_points(x: Any, parts: Sequence[Any]) -> tuple[Any, list[Any]]:
+    """Do the static part first: what remains are whole axes and places."""
+    first, rest, axis = [], [], 0
+    for p in parts:
+        if p is NEW:
+            rest.append(NEW)
+            continue
+        first.append(Span(0, 1, x.shape[axis]) if type(p) is Places else p)
+        rest.append(
+            GONE if type(p) is Point else Span(0, 1, p.size) if type(p) is Span else p
+        )
+        axis += 1
+    return _read_spans(x, first), rest
+
+
+def _read_nothing(
+    x: Any, index: Parsed, mode: GatherScatterMode, fill_value: Any
+) -> Any:
+    """Places in an array without elements."""
+    x, parts = _without_points(x, index.parts)
+    plan = _Plan(parts, x.shape)
+    if shapes.size(plan.shape) == 0:
+        return basis.full(plan.shape, 0, x.dtype)
+    if mode is DROP:
+        op = lax_indexing.Gather(
+            plan.numbers, plan.sizes, False, False, mode, fill_value
+        )
+        return basis.full(plan.shape, op.fill(x.dtype)[()], x.dtype)
+    raise IndexError(
+        f"an array without elements ({x.aval.short()}) has nothing at any index; "
+        "x.at[index].get(mode='fill') reads a fill value"
+    )
+
+
+# -- places ----------------------------------------------------------------------------------
+
+
+def _index_dtype(arrays: Sequence[Any]) -> np.dtype:
+    return np.dtype(
+        np.int64 if any(a.dtype.itemsize == 8 for a in arrays) else np.int32
+    )
+
+
+def counted(places: Any, n: int, dtype: np.dtype, wrap: bool) -> Any:
+    """Places in `dtype`, negative ones counted from the end of an axis of size `n`."""
+    known = host_of(places)
+    if known is not None:
+        if dtypes.is_unsigned(known.dtype):
+            known = np.minimum(known, min(n, np.iinfo(known.dtype).max))
+        found = known.astype(dtype, copy=False)
+        if wrap and found.size and found.min() < 0:
+            found = np.where(found < 0, found + n, found).astype(dtype)
+        elif type(places) is Concrete and found is known:
+            return places
+        return Concrete(Aval(found.shape, dtypes.canonical(dtype)), found)
+    if dtypes.is_unsigned(places.dtype):
+        if places.dtype.itemsize >= 4:  # beyond the end stays beyond the end
+            places = minimum(places, np.asarray(n, places.dtype))
+        return basis.convert(places, dtype)
+    places = basis.convert(places, dtype)
+    if not wrap:
+        return places
+    return basis.select(el.lt(places, 0), basis.add(places, n), places)
+
+
+class _Plan:
+    """Gather's and scatter's description of an index.
+
+    `shape` is that of the result; `inner` the same without new axes, as gather and scatter see it.
+    `sizes` are those of a window. Partial spans are windows with a known start, spans with a step
+    are places.
+    """
+
+    def __init__(self, parts: Sequence[Any], operand: Shape):
+        advanced = [
+            k for k, p in enumerate(parts) if type(p) in (Point, Places) or p is GONE
+        ]
+        is_together = advanced[-1] - advanced[0] + 1 == len(advanced)
+        first = advanced[0] if is_together else 0
+        self.common = _common_shape([p.array for p in parts if type(p) is Places])
+        shape: list[int] = []
+        inner: list[int] = []
+        offset, sizes, mapped, collapsed = [], [], [], []
+        self.columns: list[tuple[Any, int | None]] = []  # values, and their batch axis
+        self.common_at = 0
+        batch = 0
+        axis = 0
+        for k, p in enumerate(parts):
+            if k == first:
+                self.common_at = batch
+                batch += len(self.common)
+                shape.extend(self.common)
+                inner.extend(self.common)
+            if p is NEW:
+                shape.append(1)
+                continue
+            if p is GONE:
+                continue
+            if type(p) is Span:
+                shape.append(p.size)
+                is_window = p.step == 1 or p.size <= 1
+                if is_window:
+                    offset.append(len(inner))
+                inner.append(p.size)
+                sizes.append(p.size if is_window else 1)
+                if not is_window:
+                    collapsed.append(axis)
+                    steps = np.arange(p.size) * p.step + p.start
+                    self.columns.append((steps.astype(np.int32), batch))
+                    mapped.append(axis)
+                    batch += 1
+                elif p.size != operand[axis]:
+                    self.columns.append((p.start, None))
+                    mapped.append(axis)
+            else:
+                sizes.append(1)
+                collapsed.append(axis)
+                mapped.append(axis)
+                self.columns.append((p[0], None))
+            axis += 1
+        self.shape, self.inner, self.sizes = tuple(shape), tuple(inner), tuple(sizes)
+        self.batch = tuple(n for i, n in enumerate(inner) if i not in offset)
+        self.mapped = tuple(mapped)
+        self.numbers = GatherDimensionNumbers(
+            tuple(offset), tuple(collapsed), tuple(mapped)
+        )
+
+    @property
+    def is_single(self) -> bool:
+        """Whether there is only one window."""
+        return shapes.size(self.batch) == 1
+
+    def vectors(self, operand: Shape, wrap: bool) -> Any:
+        """The index vectors, (*batch, k)."""
+        rank = len(self.batch)
+        dtype = _index_dtype([c for c, _ in self.columns if type(c) is not int])
+        columns = []
+        for (values, at), axis in zip(self.columns, self.mapped):
+            if type(values) is int:
+                column = Concrete(Aval((), dtype), np.asarray(values, dtype))
+            else:
+                column = counted(values, operand[axis], dtype, wrap)
+            place = (
+                self.common_at + len(self.common) - column.ndim if at is None else at
+            )
+            lead = place if column.ndim else 0
+            tail = rank - lead - column.ndim if column.ndim else rank
+            columns.append(
+                _reshaped(column, (*(1,) * lead, *column.shape, *(1,) * tail, 1))
+            )
+        target = (*self.batch, 1)
+        known = [
+            c.host() if type(c) is Concrete and c.on_host() else None for c in columns
+        ]
+        if all(k is not None for k in known):
+            joined = np.concatenate(
+                [np.broadcast_to(k, target) for k in known], axis=-1
+            )
+            return Concrete(Aval(joined.shape, joined.dtype), joined)
+        columns = [basis.broadcast_to(c, target) for c in columns]
+        return columns[0] if len(columns) == 1 else Concatenate(rank)(*columns)
+
+
+def _reshaped(x: Any, shape: Shape) -> Any:
+    """`reshape` that does not stage an operation for known values."""
+    if type(x) is Concrete and x.on_host():
+        return Concrete(Aval(shape, x.aval.dtype), x.host().reshape(shape))
+    return basis.reshape(x, shape)
+
+
+def _common_shape(arrays: Sequence[Any]) -> Shape:
+    try:
+        return shapes.broadcast_shapes(*(tuple(a.shape) for a in arrays))
+    except ValueError:
+        listing = " ".join(str(tuple(a.shape)) for a in arrays)
+        raise IndexError(
+            "shape mismatch: indexing arrays could not be broadcast together with shapes "
+            f"{listing}"
+        ) from None
+
+
+# -- writing ---------------------------------------------------------------------------------
+
+
+class _Kind(NamedTuple):
+    """A way to update elements."""
+
+    name: str
+    ufunc: Any  # NumPy's; None to replace
+    combine: Callable[[Any, Any], Any]  # of old elements and values, on arrays
+    scatter: Any  # the primitive, None if there is none
+    identity: int | None  # the value that changes nothing
+
+
+_SET = _Kind(
+    "set", None, lambda x, v: basis.broadcast_to(v, x.shape), lax_indexing.Scatter, None
+)
+_ADD = _Kind("add", np.add, basis.add, lax_indexing.ScatterAdd, 0)
+_SUBTRACT = _Kind("subtract", np.subtract, basis.sub, lax_indexing.ScatterSub, 0)
+_MULTIPLY = _Kind("multiply", np.multiply, basis.mul, lax_indexing.ScatterMul, 1)
+_DIVIDE = _Kind("divide", np.divide, true_divide, None, 1)
+_POWER = _Kind("power", np.power, power, None, 1)
+_MIN = _Kind("min", np.minimum, minimum, lax_indexing.ScatterMin, None)
+_MAX = _Kind("max", np.maximum, maximum, lax_indexing.ScatterMax, None)
+
+_RANKS = {bool: 0, int: 1, float: 2, complex: 3}
+_MANY = 4096  # values from which on the scatter primitive's ways of summing pay
+
+
+def _rank(dtype: Any) -> int:
+    """0 for bool, 1 integer, 2 floating, 3 complex."""
+    found = _RANKS.get(dtype)
+    if found is None:
+        found = _RANKS[dtype] = 4 if dtypes.is_key(dtype) else _RANKS[dtypes.scalar_type_of(
+            np.zeros(0, dtype))]  # fmt: skip
+    return found
+
+
+def _write(x: Concrete, index: Any, values: Any, kind: _Kind) -> Concrete | None:
+    """The update by NumPy, on known values; None where its rules are not ours."""
+    known = index if type(index) in _PLAIN else _known_index(index)
+    if known is _UNKNOWN or not x.on_host():
+        return None
+    host = x.host()
+    dtype = x.aval.dtype
+    given = type(values)
+    if given in _RANKS:
+        if _RANKS[given] > _rank(dtype):
+            return None
+    elif given is Concrete:
+        if not values.on_host() or _rank(values.aval.dtype) > _rank(dtype):
+            return None
+        values = values.host()
+    elif given is not np.ndarray or values.dtype.kind not in "biufc" or (
+        _rank(values.dtype) > _rank(dtype)
+    ):  # fmt: skip
+        return None
+    if dtypes.is_key(dtype):
+        return None
+    out = host.copy()
+    try:
+        if kind.ufunc is None:
+            state.quiet(out.__setitem__, known, values)
+        elif not _combine(out, known, values, kind):
+            return None
+    except (IndexError, TypeError, ValueError, OverflowError):
+        return None  # explained, or done by other rules, elsewhere
+    return Concrete(x.aval, out)
+
+
+def _combine(out: np.ndarray, index: Any, values: Any, kind: _Kind) -> bool:
+    """out[index] = ufunc(out[index], values), repeatedly where places repeat."""
+    if _rank(out.dtype) == 0 or (kind in (_DIVIDE, _POWER) and _rank(out.dtype) < 2):
+        return False
+    values = np.asarray(values).astype(out.dtype, copy=False)
+    parts = index if type(index) is tuple else (index,)
+    repeats = any(
+        isinstance(p, np.ndarray) and p.dtype.kind in "iu" and p.size > 1 for p in parts
+    )
+    if not repeats:
+        out[index] = state.quiet(kind.ufunc, out[index], values)
+        return True
+    if kind is _POWER or values.size > _MANY:
+        return False
+    state.quiet(kind.ufunc.at, out, index, values)
+    return True
+
+
+def write(
+    x: Any, index: Any, values: Any, kind: _Kind, *, mode: GatherScatterMode = DROP,
+    wrap: bool = True, is_sorted: bool = False, is_unique: bool = False,
+) -> Any:  # fmt: skip
+    """The updated array, as operations of the active transformation."""
+    if kind is _DIVIDE and not dtypes.is_inexact(x.dtype):
+        x = basis.convert(x, inexact_dtype(x.dtype))
+    values = _values(x, values, kind)
+    parsed = parse(x.aval, index, strict=False, wrap=wrap, keep_masks=True)
+    if parsed.has(Mask):
+        found = _write_masked(x, parsed, values, kind)
+        if found is not None:
+            return found
+        parsed = parse(x.aval, index, strict=False, wrap=wrap)
+    shape = x.shape
+    x = basis.reshape(x, parsed.shape)
+    if not parsed.has(Places):
+        old = _read_spans(x, parsed.parts)
+        new = kind.combine(old, _fitted(values, old.shape))
+        return basis.reshape(_write_spans(x, parsed.parts, new), shape)
+    plan = _Plan(parsed.parts, x.shape)
+    values = _fitted(values, plan.shape)
+    if shapes.size(plan.shape) == 0 or any(n == 0 for n in x.shape):
+        return basis.reshape(x, shape)
+    values = basis.reshape(basis.broadcast_to(values, plan.shape), plan.inner)
+    single = plan.is_single
+    options = plan.numbers, is_sorted or single, is_unique or single, mode
+    vectors = plan.vectors(x.shape, wrap)
+    if kind.scatter is not None:
+        return basis.reshape(kind.scatter(*options)(x, vectors, values), shape)
+    # a product of several divisors, or exponents, of one element
+    factors = lax_indexing.ScatterMul(*options)(basis.ones_like(x), vectors, values)
+    return basis.reshape(kind.combine(x, factors), shape)
+
+
+def _values(x: Any, values: Any, kind: _Kind) -> Any:
+    """The values as an array of x's dtype; a warning where that loses what they are."""
+    values = creation.asarray(values)
+    if dtypes.is_key(x.dtype) or dtypes.is_key(values.dtype):
+        if values.dtype != x.dtype:
+            raise TypeError(
+                f"x.at[…].{kind.name}: values {values.aval.short()} cannot be written into "
+                f"{x.aval.short()}"
+            )
+        return values
+    if values.dtype != x.dtype and _rank(values.dtype) > _rank(x.dtype):
+        warnings.warn(
+            f"scatter inputs have incompatible types: x.at[…].{kind.name} casts values from "
+            f"dtype={values.dtype.name} to dtype={x.dtype.name}, which loses information. Convert "
+            "x or the values with .astype(…); in future this will be an error.",
+            FutureWarning,
+            stacklevel=5,
+        )
+    if values.dtype == x.dtype:
+        return values
+    return cast(values, x.dtype, x.aval.weak_type)
+
+
+def _fitted(values: Any, shape: Shape) -> Any:
+    """Values that broadcast to the shape of what they update."""
+    extra = values.ndim - len(shape)
+    if extra > 0 and all(n == 1 for n in values.shape[:extra]):
+        values = basis.reshape(values, values.shape[extra:])
+    if values.ndim > len(shape) or any(
+        n not in (1, m) for n, m in zip(values.shape[::-1], shape[::-1])
+    ):
+        raise ValueError(
+            f"x.at[…]: values of shape {values.shape} do not broadcast to the shape {shape} of "
+            "the elements to update"
+        )
+    return values
+
+
+def _write_spans(x: Any, parts: Sequence[Any], new: Any) -> Any:
+    """`x` with the elements at spans and points replaced by `new`."""
+    if new.size == 0:
+        return x
+    taking = [p for p in parts if p is not NEW]
+    spans = [p if type(p) is Span else Span(p.place, 1, 1) for p in taking]
+    block = basis.reshape(new, tuple([s.size for s in spans]))
+    reverse = tuple([i for i, s in enumerate(spans) if s.step < 0 and s.size > 1])
+    if reverse:
+        block = Rev(reverse)(block)
+    spans = [
+        Span(s.start + (s.size - 1) * s.step, -s.step, s.size) if s.step < 0 else s
+        for s in spans
+    ]
+    spans = [s if s.size > 1 else Span(s.start, 1, s.size) for s in spans]
+    if block.shape == x.shape:
+        return block
+    if all(s.step == 1 for s in spans):
+        starts = [
+            Concrete(Aval((), _INT32), np.asarray(s.start, _INT32)) for s in spans
+        ]
+        return DynamicUpdateSlice()(x, block, *starts)
+    config = []
+    mask: Any = np.ones((1,) * x.ndim, bool)
+    for d, (s, n) in enumerate(zip(spans, x.shape)):
+        last = s.start + (s.size - 1) * s.step
+        config.append((s.start, n - 1 - last, s.step - 1))
+        along = np.zeros(n, bool)
+        along[s.start : last + 1 : s.step] = True
+        if not along.all():
+            mask = mask & along.reshape([n if i == d else 1 for i in range(x.ndim)])
+    spread = Pad(tuple(config))(block, basis.zeros((), x.dtype))
+    return basis.select(to_array(mask), spread, x)
+
+
+_INT32 = np.dtype(np.int32)
+
+
+def _write_masked(x: Any, index: Parsed, values: Any, kind: _Kind) -> Any:
+    """An update where a mask is true, by select; None if that needs the mask's values."""
+    found = _masked_region(x, index)
+    if found is None:
+        return None
+    mask, region, behind = found
+    if values.ndim > behind:  # an axis along which the true elements are counted
+        place = values.ndim - behind - 1
+        if values.shape[place] != 1:
+            if host_of(mask) is None:
+                raise errors.NonConcreteBooleanIndexError(mask)
+            return None
+        shape = values.shape
+        values = basis.reshape(
+            values, (*shape[:place], *(1,) * mask.ndim, *shape[place + 1 :])
+        )
+    chosen = to_array(mask)
+    chosen = basis.reshape(chosen, chosen.shape + (1,) * behind)
+    old = _read_spans(x, region)
+    values = _fitted(values, old.shape)
+    if kind.identity is None:
+        new = basis.select(chosen, kind.combine(old, values), old)
+    else:  # so that derivatives at other elements stay finite
+        same = basis.full((), kind.identity, x.dtype)
+        new = kind.combine(old, basis.select(chosen, values, same))
+    return _write_spans(x, region, basis.broadcast_to(new, old.shape))
+
+
+def _masked_region(x: Any, index: Parsed) -> tuple[Any, list[Any], int] | None:
+    """The mask of an index with one mask, the spans around it, and how many are behind it."""
+    masks = [p for p in index.parts if type(p) is Mask]
+    if len(masks) > 1 or index.has(Places):
+        for m in masks:
+            if host_of(m.array) is None:
+                raise errors.NonConcreteBooleanIndexError(m.array)
+        return None
+    region: list[Any] = []
+    behind = axis = 0
+    seen = False
+    for p in index.parts:
+        if type(p) is Mask:
+            seen = True
+            region.extend(Span(0, 1, n) for n in p.array.shape)
+            axis += p.array.ndim
+            continue
+        region.append(p)
+        axis += p is not NEW
+        behind += seen and type(p) is not Point
+    return masks[0].array, region, behind
+
+
+def _apply(
+    x: Any, index: Any, func: Callable[..., Any], mode: GatherScatterMode, wrap: bool,
+    is_sorted: bool, is_unique: bool,
+) -> Any:  # fmt: skip
+    """`func` applied to the elements at an index, repeatedly where places repeat."""
+    parsed = parse(x.aval, index, strict=False, wrap=wrap, keep_masks=True)
+    if parsed.has(Mask):
+        found = _masked_region(x, parsed)
+        if found is not None:
+            mask, region, behind = found
+            old = _read_spans(x, region)
+            chosen = basis.reshape(to_array(mask), tuple(mask.shape) + (1,) * behind)
+            new = basis.select(chosen, apply_elementwise(func, old), old)
+            return _write_spans(x, region, new)
+        parsed = parse(x.aval, index, strict=False, wrap=wrap)
+    shape = x.shape
+    x = basis.reshape(x, parsed.shape)
+    if not parsed.has(Places):
+        old = _read_spans(x, parsed.parts)
+        new = _write_spans(x, parsed.parts, apply_elementwise(func, old))
+        return basis.reshape(new, shape)
+    plan = _Plan(parsed.parts, x.shape)
+    if shapes.size(plan.shape) == 0 or any(n == 0 for n in x.shape):
+        return basis.reshape(x, shape)
+    op = lax_indexing.Scatter(
+        plan.numbers, is_sorted or plan.is_single, is_unique or plan.is_single, mode
+    )
+    new = scatter_apply_points(op, x, plan.vectors(x.shape, wrap), func, plan.inner)
+    return basis.reshape(new, shape)
+
+
+# -- x.at ------------------------------------------------------------------------------------
+
+
+class At:
+    """`x.at`: brackets on it name the elements to update, `x.at[index].set(value)`."""
+
+    __slots__ = ("array",)
+
+    def __init__(self, array: Any):
+        self.array = array
+
+    def __getitem__(self, index: Any) -> AtIndex:
+        return AtIndex(self.array, index)
+
+    def __repr__(self) -> str:
+        return f"_IndexUpdateHelper({self.array!r})"
+
+
+class AtIndex:
+    """`x.at[index]`: its methods give a new array in which those elements differ.
+
+    All take `indices_are_sorted` and `unique_indices` (promises that allow faster code), `mode`
+    ("drop", the default: elements out of bounds are not written; "clip": the nearest one is;
+    "promise_in_bounds"), and `wrap_negative_indices` (True: they count from the end). Where an
+    index names an element several times it is updated several times; of several values that are
+    set, the last one stays (on accelerators, any). The values are converted to the dtype of the
+    array.
+    """
+
+    __slots__ = ("array", "index")
+
+    def __init__(self, array: Any, index: Any):
+        self.array = array
+        self.index = index
+
+    def __repr__(self) -> str:
+        return f"_IndexUpdateRef({self.array!r}, {self.index!r})"
+
+    def get(
+        self, *, indices_are_sorted: bool = False, unique_indices: bool = False, mode: Any = None,
+        fill_value: Any = None, out_sharding: Any = None, wrap_negative_indices: bool = True,
+    ) -> Array:  # fmt: skip
+        """`x[index]`, with a choice of what is read out of bounds.
+
+        Args:
+          mode: "clip" (as if by default) the nearest element; "fill" the `fill_value`;
+            "promise_in_bounds" nothing is out of bounds.
+          fill_value: by default NaN, True, the least signed or the largest unsigned integer.
+
+        >>> import ferax.numpy as jnp
+        >>> jnp.arange(3).at[jnp.array([1, 5])].get(mode="fill", fill_value=-1)
+        Array([ 1, -1], dtype=int32)
+        """
+        _no_sharding("get", out_sharding)
+        return _get(
+            self.array, self.index, mode, fill_value, wrap_negative_indices,
+            indices_are_sorted, unique_indices,
+        )  # fmt: skip
+
+    def set(
+        self, values: Any, *, indices_are_sorted: bool = False, unique_indices: bool = False,
+        mode: Any = None, out_sharding: Any = None, wrap_negative_indices: bool = True,
+    ) -> Array:  # fmt: skip
+        """`x` with `x[index] = values`.
+
+        >>> import ferax.numpy as jnp
+        >>> jnp.zeros(4).at[1:3].set(jnp.array([5.0, 6.0]))
+        Array([0., 5., 6., 0.], dtype=float32)
+        """
+        if mode is None and wrap_negative_indices and out_sharding is None:
+            found = _now(self.array, self.index, values, _SET)
+            if found is not None:
+                return found
+        return _update(
+            self, values, _SET, mode, wrap_negative_indices, indices_are_sorted,
+            unique_indices, out_sharding,
+        )  # fmt: skip
+
+    def add(
+        self, values: Any, *, indices_are_sorted: bool = False, unique_indices: bool = False,
+        mode: Any = None, out_sharding: Any = None, wrap_negative_indices: bool = True,
+    ) -> Array:  # fmt: skip
+        """`x` with `x[index] += values`, repeatedly where places repeat.
+
+        >>> import ferax.numpy as jnp
+        >>> jnp.zeros(4).at[jnp.array([1, 1, 2])].add(1.0)
+        Array([0., 2., 1., 0.], dtype=float32)
+        """
+        if mode is None and wrap_negative_indices and out_sharding is None:
+            found = _now(self.array, self.index, values, _ADD)
+            if found is not None:
+                return found
+        return _update(
+            self, values, _ADD, mode, wrap_negative_indices, indices_are_sorted,
+            unique_indices, out_sharding,
+        )  # fmt: skip
+
+    def subtract(
+        self, values: Any, *, indices_are_sorted: bool = False, unique_indices: bool = False,
+        mode: Any = None, out_sharding: Any = None, wrap_negative_indices: bool = True,
+    ) -> Array:  # fmt: skip
+        """`x` with `x[index] -= values`."""
+        if mode is None and wrap_negative_indices and out_sharding is None:
+            found = _now(self.array, self.index, values, _SUBTRACT)
+            if found is not None:
+                return found
+        return _update(
+            self, values, _SUBTRACT, mode, wrap_negative_indices, indices_are_sorted,
+            unique_indices, out_sharding,
+        )  # fmt: skip
+
+    def multiply(
+        self, values: Any, *, indices_are_sorted: bool = False, unique_indices: bool = False,
+        mode: Any = None, out_sharding: Any = None, wrap_negative_indices: bool = True,
+    ) -> Array:  # fmt: skip
+        """`x` with `x[index] *= values`."""
+        if mode is None and wrap_negative_indices and out_sharding is None:
+            found = _now(self.array, self.index, values, _MULTIPLY)
+            if found is not None:
+                return found
+        return _update(
+            self, values, _MULTIPLY, mode, wrap_negative_indices, indices_are_sorted,
+            unique_indices, out_sharding,
+        )  # fmt: skip
+
+    mul = multiply
+
+    def divide(
+        self, values: Any, *, indices_are_sorted: bool = False, unique_indices: bool = False,
+        mode: Any = None, out_sharding: Any = None, wrap_negative_indices: bool = True,
+    ) -> Array:  # fmt: skip
+        """`x` with `x[index] /= values`; integers become floating."""
+        if mode is None and wrap_negative_indices and out_sharding is None:
+            found = _now(self.array, self.index, values, _DIVIDE)
+            if found is not None:
+                return found
+        return _update(
+            self, values, _DIVIDE, mode, wrap_negative_indices, indices_are_sorted,
+            unique_indices, out_sharding,
+        )  # fmt: skip
+
+    def power(
+        self, values: Any, *, indices_are_sorted: bool = False, unique_indices: bool = False,
+        mode: Any = None, out_sharding: Any = None, wrap_negative_indices: bool = True,
+    ) -> Array:  # fmt: skip
+        """`x` with `x[index] **= values`."""
+        if mode is None and wrap_negative_indices and out_sharding is None:
+            found = _now(self.array, self.index, values, _POWER)
+            if found is not None:
+                return found
+        return _update(
+            self, values, _POWER, mode, wrap_negative_indices, indices_are_sorted,
+            unique_indices, out_sharding,
+        )  # fmt: skip
+
+    def min(
+        self, values: Any, *, indices_are_sorted: bool = False, unique_indices: bool = False,
+        mode: Any = None, out_sharding: Any = None, wrap_negative_indices: bool = True,
+    ) -> Array:  # fmt: skip
+        """`x` with `x[index] = minimum(x[index], values)`; ties share the derivative."""
+        if mode is None and wrap_negative_indices and out_sharding is None:
+            found = _now(self.array, self.index, values, _MIN)
+            if found is not None:
+                return found
+        return _update(
+            self, values, _MIN, mode, wrap_negative_indices, indices_are_sorted,
+            unique_indices, out_sharding,
+        )  # fmt: skip
+
+    def max(
+        self, values: Any, *, indices_are_sorted: bool = False, unique_indices: bool = False,
+        mode: Any = None, out_sharding: Any = None, wrap_negative_indices: bool = True,
+    ) -> Array:  # fmt: skip
+        """`x` with `x[index] = maximum(x[index], values)`; ties share the derivative."""
+        if mode is None and wrap_negative_indices and out_sharding is None:
+            found = _now(self.array, self.index, values, _MAX)
+            if found is not None:
+                return found
+        return _update(
+            self, values, _MAX, mode, wrap_negative_indices, indices_are_sorted,
+            unique_indices, out_sharding,
+        )  # fmt: skip
+
+    def apply(
+        self, func: Callable[..., Any], *, indices_are_sorted: bool = False,
+        unique_indices: bool = False, mode: Any = None, out_sharding: Any = None,
+        wrap_negative_indices: bool = True,
+    ) -> Array:  # fmt: skip
+        """`x` with `func`, a function of a scalar, applied to each element of `x[index]`.
+
+        >>> import ferax.numpy as jnp
+        >>> jnp.arange(4).at[jnp.array([1, 1, 2])].apply(lambda v: v * 10)
+        Array([  0, 100,  20,   3], dtype=int32)
+        """
+        _no_sharding("apply", out_sharding)
+        return _update_by(
+            self, func, mode, wrap_negative_indices, indices_are_sorted, unique_indices
+        )
+
+
+def _no_sharding(who: str, out_sharding: Any) -> None:
+    if out_sharding is not None:
+        raise NotImplementedError(f"x.at[…].{who}: out_sharding is not supported")
+
+
+def _now(x: Any, index: Any, values: Any, kind: _Kind) -> Concrete | None:
+    """The update by NumPy, if no transformation has to see it."""
+    trace = state.trace
+    if type(x) is Concrete and (trace is None or not trace.stages):
+        return _write(x, index, values, kind)
+    return None
+
+
+@public
+def _update(
+    ref: AtIndex, values: Any, kind: _Kind, mode: Any, wrap: bool, is_sorted: bool,
+    is_unique: bool, out_sharding: Any,
+) -> Any:  # fmt: skip
+    _no_sharding(kind.name, out_sharding)
+    return write(
+        ref.array, ref.index, values, kind, mode=GatherScatterMode.from_any(mode), wrap=wrap,
+        is_sorted=is_sorted, is_unique=is_unique,
+    )  # fmt: skip
+
+
+@public
+def _update_by(
+    ref: AtIndex,
+    func: Any,
+    mode: Any,
+    wrap: bool,
+    is_sorted: bool,
+    is_unique: bool,
+) -> Any:
+    parsed = GatherScatterMode.from_any(mode)
+    return _apply(ref.array, ref.index, func, parsed, wrap, is_sorted, is_unique)
+
+
+@public
+def _get(
+    x: Any,
+    index: Any,
+    mode: Any,
+    fill_value: Any,
+    wrap: bool,
+    is_sorted: bool,
+    is_unique: bool,
+) -> Any:
+    parsed = PROMISE if mode is None else GatherScatterMode.from_any(mode)
+    return read(
+        x, parse(x.aval, index, strict=False, wrap=wrap), mode=parsed,
+        fill_value=scalar_fill(fill_value), wrap=wrap, is_sorted=is_sorted, is_unique=is_unique,
+    )  # fmt: skip

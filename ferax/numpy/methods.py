@@ -1,0 +1,357 @@
+"""Operators, methods and properties of arrays, installed on `Array` once by `install`.
+
+`core.array.Array` is below this room and knows shapes and values only; what `x + y` and
+`x.sum()` mean is NumPy, and is said here. Tracers are Arrays, so they get the same.
+
+Operators answer NotImplemented to what is no array and no number, so that the other operand is
+asked next. They are the hottest functions of the library: operands of one dtype go straight to
+the operation; `_fold` keeps ferax's frames out of tracebacks without a wrapper call.
+"""
+
+from __future__ import annotations
+
+import builtins
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ferax import dtypes, errors
+from ferax.config import config
+from ferax.core import basis
+from ferax.core.array import Array, Concrete, engine
+from ferax.core.tracing import Tracer
+from ferax.errors import public
+from ferax.lax import elementwise as el
+from ferax.lax.shape import Rev
+from ferax.numpy import (
+    contracting,
+    creation,
+    elementary,
+    indexing,
+    ordering,
+    reducing,
+    searching,
+    shaping,
+    ufuncs,
+)
+from ferax.numpy.promoting import _scalar_adapts, check_ranks, operand
+from ferax.shapes import canonical_axis
+
+_BOOL = np.dtype(np.bool_)
+_NUMBERS = dtypes.SCALAR_AVALS
+_KINDS = (Array, np.ndarray, np.generic, bool, int, float, complex)
+
+
+def _is_operand(other: Any) -> bool:
+    return isinstance(other, _KINDS) or hasattr(other, "__jax_array__")
+
+
+def _folded(error: Exception) -> Exception:
+    if config.traceback_filtering == "off":
+        return error
+    return error.with_traceback(errors.fold(error.__traceback__))
+
+
+def _operator(
+    name: str, function: Callable[..., Any], op: Any = None, bools: bool = True,
+    reflected: bool = False,
+) -> Callable[..., Any]:  # fmt: skip
+    """The method `name`. `op` is the operation for operands of one dtype (`bools`: also bool)."""
+
+    def method(self: Any, other: Any) -> Any:
+        try:
+            if op is not None:
+                a = self.aval
+                dtype = a.dtype
+                if isinstance(other, Array):
+                    b = other.aval
+                    if b.dtype is dtype and (bools or dtype is not _BOOL):
+                        if a is not b and a.shape and b.shape and len(a.shape) != len(b.shape):
+                            check_ranks(name, (self, other))
+                        return op(other, self) if reflected else op(self, other)
+                elif type(other) in _NUMBERS and (bools or dtype is not _BOOL):
+                    if _scalar_adapts(type(other), dtype):
+                        other = basis.typed_scalar(other, dtype)
+                        return op(other, self) if reflected else op(self, other)
+            if not isinstance(other, _KINDS) and not _is_operand(other):
+                return NotImplemented
+            return function(other, self) if reflected else function(self, other)
+        except Exception as error:
+            raise _folded(error)  # folded; whole: ferax.config.update("traceback_filtering", "off")  # fmt: skip  # noqa: E501, B904
+
+    method.__name__ = f"__{name}__"
+    method.__qualname__ = f"Array.__{name}__"
+    method.__doc__ = getattr(function, "__doc__", None)
+    return method
+
+
+def _comparison(name: str, function: Callable[..., Any], op: Any) -> Callable[..., Any]:
+    plain = _operator(name, function, op)
+
+    def method(self: Any, other: Any) -> Any:
+        if isinstance(other, (list, tuple)):
+            raise TypeError(
+                f"unsupported operand types: Array and '{type(other).__name__}'. Convert it "
+                "with jnp.array(…) first."
+            )
+        return plain(self, other)
+
+    method.__name__ = f"__{name}__"
+    method.__qualname__ = f"Array.__{name}__"
+    return method
+
+
+def _operators() -> dict[str, Callable[..., Any]]:
+    add, sub, mul = ufuncs._add, ufuncs._subtract, ufuncs._multiply
+    binary: dict[str, tuple[Callable[..., Any], Any, bool]] = {
+        "add": (add, basis.ADD, False),
+        "sub": (sub, basis.SUB, True),
+        "mul": (mul, basis.MUL, False),
+        "truediv": (ufuncs.true_divide, None, True),
+        "floordiv": (ufuncs.floor_divide, None, True),
+        "mod": (ufuncs.remainder, None, True),
+        "divmod": (ufuncs.divmod, None, True),
+        "matmul": (contracting.matmul, None, True),
+        "and": (ufuncs._bitwise_and, ufuncs._AND, True),
+        "or": (ufuncs._bitwise_or, ufuncs._OR, True),
+        "xor": (ufuncs._bitwise_xor, ufuncs._XOR, True),
+        "lshift": (ufuncs.left_shift, None, True),
+        "rshift": (ufuncs.right_shift, None, True),
+        "pow": (ufuncs.power, None, True),
+    }
+    out = {}
+    for name, (function, op, bools) in binary.items():
+        out[f"__{name}__"] = _operator(name, function, op, bools)
+        out[f"__r{name}__"] = _operator(f"r{name}", function, op, bools, reflected=True)
+    for name, function, op in (
+        ("eq", ufuncs.equal, ufuncs._EQ), ("ne", ufuncs.not_equal, ufuncs._NE),
+        ("lt", ufuncs.less, ufuncs._LT), ("le", ufuncs.less_equal, ufuncs._LE),
+        ("gt", ufuncs.greater, ufuncs._GT), ("ge", ufuncs.greater_equal, ufuncs._GE),
+    ):  # fmt: skip
+        out[f"__{name}__"] = _comparison(name, function, op)
+    return out
+
+
+# -- methods that are not functions of the namespace ---------------------------------------
+
+
+def _reshape(self: Any, *args: Any, order: str = "C", out_sharding: Any = None) -> Any:
+    """`jnp.reshape(x, shape)`; the sizes may also be given one by one."""
+    shape = args[0] if len(args) == 1 else args
+    return shaping.reshape(self, shape, order, out_sharding=out_sharding)
+
+
+def _transpose(self: Any, *args: Any) -> Any:
+    """`jnp.transpose(x, axes)`; the axes may also be given one by one."""
+    if not args or args == (None,):
+        return shaping.transpose(self)
+    axes = args[0] if len(args) == 1 and np.iterable(args[0]) else args
+    return shaping.transpose(self, axes)
+
+
+def _flatten(self: Any, order: str = "C", *, out_sharding: Any = None) -> Any:
+    """The elements as a vector."""
+    return shaping.ravel(self, order, out_sharding=out_sharding)
+
+
+def _astype(self: Any, dtype: Any, copy: bool = False, device: Any = None) -> Any:
+    """`jnp.astype(x, dtype)`"""
+    return creation.astype(self, dtype, copy=copy, device=device)
+
+
+@public
+def _view(self: Any, dtype: Any = None, type: None = None) -> Any:
+    """The same bytes read as another dtype; the last axis changes if the widths differ.
+
+    >>> import ferax.numpy as jnp
+    >>> jnp.array([1.5], jnp.float32).view(jnp.int32)
+    Array([1069547520], dtype=int32)
+    """
+    if type is not None:
+        raise NotImplementedError("view: the 'type' argument is not supported")
+    if dtype is None:
+        return self
+    wanted, own = dtypes.requested(dtype, "view"), self.dtype
+    if wanted == own:
+        return self
+    if _BOOL in (wanted, own) and wanted.itemsize == own.itemsize:
+        return self.astype(np.uint8).view(wanted) if own == _BOOL else _NE_ZERO(self.view(np.uint8))
+    if wanted.itemsize == own.itemsize:
+        return el.bitcast_convert_type(self, wanted)
+    if self.ndim == 0:
+        raise ValueError("view() of a 0d array is only supported if the itemsize is unchanged.")
+    *lead, last = self.shape
+    if wanted.itemsize < own.itemsize:
+        parts = el.bitcast_convert_type(self, wanted)
+        return basis.reshape(parts, (*lead, last * (own.itemsize // wanted.itemsize)))
+    ratio = wanted.itemsize // own.itemsize
+    if last % ratio:
+        raise ValueError(
+            f"view: the last axis of {self.aval.short()} ({last * own.itemsize} bytes) is no "
+            f"multiple of the {wanted.itemsize} bytes of {wanted}"
+        )
+    grouped = basis.reshape(self, (*lead, last // ratio, ratio))
+    return el.bitcast_convert_type(grouped, wanted)
+
+
+def _NE_ZERO(x: Any) -> Any:
+    return ufuncs._NE(x, basis.typed_scalar(0, x.dtype))
+
+
+@public
+def _byteswap(self: Any) -> Any:
+    """The bytes of each element in reverse order."""
+    own = self.dtype
+    if dtypes.is_complex(own):
+        parts = [_byteswap(elementary.real(self)), _byteswap(elementary.imag(self))]
+        return el.Complex()(*parts)
+    if own.itemsize == 1:
+        return self
+    parts = el.bitcast_convert_type(self, np.dtype(np.uint8))
+    return el.bitcast_convert_type(Rev((parts.ndim - 1,))(parts), own)
+
+
+@public
+def _round_number(number: Any, ndigits: int | None = None) -> Any:
+    """round(x) is integer, round(x, n) has the dtype of x"""
+    out = elementary.round(number, ndigits or 0)
+    return out.astype(int) if ndigits is None else out
+
+
+@public
+def _contains(self: Any, other: Any) -> Any:
+    """Whether an element equals a number."""
+    query = operand("__contains__", other)
+    if query.ndim:
+        raise ValueError(
+            f"Array.__contains__: query value must be a scalar, got query.shape={query.shape}"
+        )
+    return reducing.any(ufuncs.equal(self, query))
+
+
+def _clip(self: Any, min: Any = None, max: Any = None) -> Any:
+    """`jnp.clip(x, min, max)`"""
+    return ufuncs.clip(self, min, max)
+
+
+def _compress(
+    self: Any, condition: Any, axis: int | None = None, *, out: None = None,
+    size: int | None = None, fill_value: Any = 0,
+) -> Any:  # fmt: skip
+    """`jnp.compress(condition, x, axis)`"""
+    return searching.compress(
+        condition, self, axis=axis, out=out, size=size, fill_value=fill_value
+    )
+
+
+def _namespace(self: Any, *, api_version: str | None = None) -> Any:
+    """The module `ferax.numpy`."""
+    if api_version not in (None, "2024.12"):
+        raise ValueError(f"{api_version=} is not available; available versions are: ['2024.12']")
+    import sys
+
+    return sys.modules["ferax.numpy"]
+
+
+def _to_device(self: Any, device: Any, *, stream: Any = None) -> Any:
+    """The array on another device."""
+    if stream is not None:
+        raise NotImplementedError("to_device: streams are not supported")
+    return creation.placed(self, device)
+
+
+def _addressable_data(self: Any, index: int) -> Any:
+    """The part of the array that the index-th of this process's devices holds."""
+    return engine().shards(self)[index].data
+
+
+def _shards(self: Any) -> Any:
+    """The parts of the array on its devices, each with `device`, `index`, and `data`."""
+    return engine().shards(self)
+
+
+def _flat(self: Any) -> Any:
+    raise NotImplementedError("arrays do not implement the arr.flat property: use arr.flatten()")
+
+
+def _matrix_transposed(self: Any) -> Any:
+    """The last two axes swapped."""
+    return shaping.matrix_transpose(self)
+
+
+def _getitem(self: Any, index: Any) -> Any:
+    return indexing.getitem(self, index)
+
+
+_METHODS: dict[str, Callable[..., Any]] = {
+    "__getitem__": _getitem,
+    "__neg__": ufuncs._negative,
+    "__pos__": ufuncs.positive,
+    "__abs__": ufuncs.absolute,
+    "__invert__": ufuncs.bitwise_not,
+    "__round__": _round_number,
+    "__contains__": _contains,
+    "__array_namespace__": _namespace,
+    "reshape": _reshape,
+    "transpose": _transpose,
+    "flatten": _flatten,
+    "ravel": shaping.ravel,
+    "squeeze": shaping.squeeze,
+    "swapaxes": shaping.swapaxes,
+    "repeat": shaping.repeat,
+    "diagonal": shaping.diagonal,
+    "astype": _astype,
+    "view": _view,
+    "byteswap": _byteswap,
+    "to_device": _to_device,
+    "clip": _clip,
+    "round": elementary.round,
+    "conj": elementary.conjugate,
+    "conjugate": elementary.conjugate,
+    "sum": reducing.sum,
+    "prod": reducing.prod,
+    "max": reducing.max,
+    "min": reducing.min,
+    "mean": reducing.mean,
+    "var": reducing.var,
+    "std": reducing.std,
+    "all": reducing.all,
+    "any": reducing.any,
+    "ptp": reducing.ptp,
+    "argmax": reducing.argmax,
+    "argmin": reducing.argmin,
+    "cumsum": reducing.cumsum,
+    "cumprod": reducing.cumprod,
+    "sort": ordering.sort,
+    "argsort": ordering.argsort,
+    "argpartition": ordering.argpartition,
+    "trace": contracting.trace,
+    "dot": contracting.dot,
+    "take": searching.take,
+    "choose": searching.choose,
+    "compress": _compress,
+    "nonzero": searching.nonzero,
+    "searchsorted": searching.searchsorted,
+}
+
+_PROPERTIES: dict[str, Callable[[Any], Any]] = {
+    "T": shaping.transposed,
+    "mT": _matrix_transposed,
+    "real": elementary.real,
+    "imag": elementary.imag,
+    "at": indexing.At,
+    "flat": _flat,
+}
+
+
+def install() -> None:
+    """Give `Array` its operators, methods and properties."""
+    for name, method in {**_operators(), **_METHODS}.items():
+        setattr(Array, name, method)
+    for name, getter in _PROPERTIES.items():
+        setattr(Array, name, property(getter))
+    Concrete.addressable_data = _addressable_data  # type: ignore[attr-defined]
+    for name in ("addressable_shards", "global_shards"):
+        setattr(Concrete, name, property(_shards))

@@ -1,0 +1,721 @@
+"""Arithmetic, comparisons, logic and bits, elementwise with NumPy's promotion.
+
+Each function is its operation after promotion; broadcasting is the operation's own, so that
+`a[3, 1] + b[4]` is one equation. The functions whose `reduce`, `accumulate`, … people use are
+`ufunc` objects. Transcendental functions, complex parts and the anatomy of floating point are in
+`elementary.py`.
+
+Integers follow two's complement and wrap. Division by zero of integers is defined nowhere in
+NumPy's sense; results are whatever the engine gives.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ferax import dtypes, shapes
+from ferax.core import basis
+from ferax.core.array import Array
+from ferax.core.tracing import to_array
+from ferax.errors import public
+from ferax.lax import elementwise as el
+from ferax.lax.looping import while_loop
+from ferax.lax.reduction import ReduceAnd
+from ferax.numpy.promoting import (
+    ArrayLike,
+    as_bool,
+    cast,
+    inexact,
+    numeric,
+    operand,
+    pair,
+    pair_inexact,
+    promote,
+    strong_scalar,
+)
+from ferax.numpy.universal import ufunc
+
+_BOOL = np.dtype(np.bool_)
+_ADD, _SUB, _MUL, _NEG = basis.ADD, basis.SUB, basis.MUL, basis.NEG
+_DIV, _REM, _POW, _MAX, _MIN = el.Div(), el.Rem(), el.Pow(), el.Max(), el.Min()
+_AND, _OR, _XOR, _NOT = el.And(), el.Or(), el.Xor(), el.Not()
+_EQ, _NE, _LT, _LE, _GT, _GE = el.Eq(), el.Ne(), el.Lt(), el.Le(), el.Gt(), el.Ge()
+_ABS, _SIGN, _SQUARE = el.Abs(), el.Sign(), el.Square()
+
+
+# -- arithmetic ----------------------------------------------------------------------------
+
+
+@public
+def _add(x: ArrayLike, y: ArrayLike, /) -> Array:
+    """x + y; for bools, x or y. Operands broadcast.
+
+    >>> import ferax.numpy as jnp
+    >>> jnp.add(jnp.arange(3), 0.5)
+    Array([0.5, 1.5, 2.5], dtype=float32, weak_type=True)
+    """
+    x, y = pair("add", x, y)
+    return _OR(x, y) if x.aval.dtype is _BOOL else _ADD(x, y)
+
+
+add = ufunc(_add, 2, 1, name="add", identity=0)
+
+
+@public
+def _subtract(x: ArrayLike, y: ArrayLike, /) -> Array:
+    """x - y. Not for bools.
+
+    >>> import ferax.numpy as jnp
+    >>> jnp.subtract(jnp.arange(3), 1)
+    Array([-1,  0,  1], dtype=int32)
+    """
+    return _SUB(*pair("subtract", x, y))
+
+
+subtract = ufunc(_subtract, 2, 1, name="subtract")
+
+
+@public
+def _multiply(x: ArrayLike, y: ArrayLike, /) -> Array:
+    """x y; for bools, x and y. Operands broadcast.
+
+    >>> import ferax.numpy as jnp
+    >>> jnp.multiply(jnp.arange(3)[:, None], jnp.arange(3))
+    Array([[0, 0, 0],
+           [0, 1, 2],
+           [0, 2, 4]], dtype=int32)
+    """
+    x, y = pair("multiply", x, y)
+    return _AND(x, y) if x.aval.dtype is _BOOL else _MUL(x, y)
+
+
+multiply = ufunc(_multiply, 2, 1, name="multiply", identity=1)
+
+
+@public
+def _negative(x: ArrayLike, /) -> Array:
+    """-x. Not for bools; unsigned integers wrap."""
+    return _NEG(operand("negative", x))
+
+
+negative = ufunc(_negative, 1, 1, name="negative")
+
+
+@public
+def true_divide(x1: ArrayLike, x2: ArrayLike, /) -> Array:
+    """x1 / x2, floating or complex; integers become floating.
+
+    >>> import ferax.numpy as jnp
+    >>> jnp.true_divide(jnp.array([1, 2]), 4)
+    Array([0.25, 0.5 ], dtype=float32)
+    """
+    return _DIV(*pair_inexact("true_divide", x1, x2))
+
+
+divide = true_divide
+
+
+@public
+def floor_divide(x1: ArrayLike, x2: ArrayLike, /) -> Array:
+    """⌊x1 / x2⌋ in the promoted dtype; not for complex numbers.
+
+    >>> import ferax.numpy as jnp
+    >>> jnp.floor_divide(jnp.array([7, -7]), 2)
+    Array([ 3, -4], dtype=int32)
+    """
+    x, y = _divisible("floor_divide", x1, x2)
+    return _floor_divide(x, y)
+
+
+def _divisible(who: str, x1: Any, x2: Any) -> tuple[Any, Any]:
+    """Promoted operands of an integer division; bools become int32."""
+    x, y = pair(who, x1, x2)
+    dtype = x.aval.dtype
+    if dtype is _BOOL:
+        whole = dtypes.canonical(np.dtype(np.int64))
+        return cast(x, whole), cast(y, whole)
+    if dtypes.is_complex(dtype):
+        raise TypeError(f"{who} does not support complex-valued inputs; got {x.aval.short()}")
+    return x, y
+
+
+def _floor_divide(x: Any, y: Any) -> Any:
+    dtype = x.aval.dtype
+    if dtypes.is_unsigned(dtype):
+        return _DIV(x, y)
+    if dtypes.is_integer(dtype):
+        quotient = _DIV(x, y)
+        # truncation rounds up where the signs differ and something remains
+        inexactly = _NE(_REM(x, y), _scalar(0, dtype))
+        return _SUB(quotient, basis.convert(_AND(_LT(_XOR(x, y), _scalar(0, dtype)), inexactly),
+                                            dtype))  # fmt: skip
+    remainder_ = _mod(x, y)
+    return el.Round(el.RoundingMethod.TO_NEAREST_EVEN)(_DIV(_SUB(x, remainder_), y))
+
+
+def _scalar(value: Any, dtype: Any) -> Any:
+    return basis.typed_scalar(value, dtype)
+
+
+@public
+def remainder(x1: ArrayLike, x2: ArrayLike, /) -> Array:
+    """x1 - x2 ⌊x1 / x2⌋: the remainder with the sign of the divisor (0 for an integer 0).
+
+    >>> import ferax.numpy as jnp
+    >>> jnp.remainder(jnp.array([7, -7]), 4)
+    Array([3, 1], dtype=int32)
+    """
+    return _mod(*_divisible("remainder", x1, x2))
+
+
+mod = remainder
+
+
+def _mod(x: Any, y: Any) -> Any:
+    dtype = x.aval.dtype
+    zero = _scalar(0, dtype)
+    if dtypes.is_integer(dtype):
+        y = basis.select(_EQ(y, zero), _scalar(1, dtype), y)
+        if dtypes.is_unsigned(dtype):
+            return _REM(x, y)
+    rest = _REM(x, y)
+    wrong_side = _AND(_NE(_LT(rest, zero), _LT(y, zero)), _NE(rest, zero))
+    return basis.select(wrong_side, _ADD(rest, y), rest)
+
+
+@public
+def divmod(x1: ArrayLike, x2: ArrayLike, /) -> tuple[Array, Array]:
+    """(floor_divide(x1, x2), remainder(x1, x2)).
+
+    >>> import ferax.numpy as jnp
+    >>> jnp.divmod(jnp.array([7, -7]), 4)
+    (Array([ 1, -2], dtype=int32), Array([3, 1], dtype=int32))
+    """
+    x, y = _divisible("divmod", x1, x2)
+    return _floor_divide(x, y), _mod(x, y)
+
+
+@public
+def fmod(x1: ArrayLike, x2: ArrayLike, /) -> Array:
+    """The remainder of truncating division: it has the sign of x1 (0 for an integer 0)."""
+    x, y = _divisible("fmod", x1, x2)
+    dtype = x.aval.dtype
+    if dtypes.is_integer(dtype):
+        y = basis.select(_EQ(y, _scalar(0, dtype)), _scalar(1, dtype), y)
+    return _REM(x, y)
+
+
+@public
+def power(x1: ArrayLike, x2: ArrayLike, /) -> Array:
+    """x1 to the power x2, in the promoted dtype.
+
+    A Python integer as exponent gives repeated multiplication, exact derivatives at 0 included;
+    an integer base with a negative one is a TypeError.
+
+    >>> import ferax.numpy as jnp
+    >>> jnp.power(jnp.array([1., 2., 3.]), 2)
+    Array([1., 4., 9.], dtype=float32)
+    """
+    if type(x2) is int:
+        return _integer_power(x1, x2)
+    x, y = operand("power", x1, 0), operand("power", x2, 1)
+    if dtypes.is_integer(y.dtype) and dtypes.is_inexact(x.dtype) and not y.weak_type:
+        return _POW(x, y)  # the exponent's own type: lim x^n at x = 0 has its derivative
+    x, y = promote("power", x, y)
+    if x.dtype is _BOOL:
+        whole = dtypes.canonical(np.dtype(np.int64))
+        x, y = cast(x, whole), cast(y, whole)
+    return _power_of_integers(x, y) if dtypes.is_integer(x.dtype) else _POW(x, y)
+
+
+pow = power
+
+
+def _integer_power(base: Any, exponent: int) -> Any:
+    x = operand("power", base)
+    if x.aval.dtype is _BOOL:
+        x = cast(x, dtypes.canonical(np.dtype(np.int64)))
+    if exponent == 2:
+        return _SQUARE(x)
+    if exponent == 1:
+        return x
+    if exponent == 0:
+        return basis.broadcast_to(_scalar(1, x.dtype) if x.weak_type else strong_scalar(1, x.dtype),
+                                  x.shape)  # fmt: skip
+    if exponent < 0 and dtypes.is_integer(x.aval.dtype):
+        raise TypeError(
+            "power: integers cannot be raised to negative powers; got "
+            f"{x.aval.short()} to the power {exponent}. Convert first: x.astype(float)."
+        )
+    return el.IntegerPow(exponent)(x)
+
+
+def _power_of_integers(x: Any, y: Any) -> Any:
+    """x^y by squaring, over the bits of y."""
+    dtype = x.dtype
+    one, zero = _scalar(1, dtype), _scalar(0, dtype)
+    out = basis.broadcast_to(strong_scalar(1, dtype), shapes.broadcast_shapes(x.shape, y.shape, who="power"))
+    bits = 6 if dtypes.itemsize_bits(dtype) == 64 else 5  # x^64 of |x| > 1 is 0 modulo 2^64
+    for _ in range(bits + 1):
+        out = basis.select(_NE(_AND(y, one), zero), _MUL(out, x), out)
+        x = _SQUARE(x)
+        y = el.ShiftRightLogical()(y, one)
+    return out
+
+
+@public
+def float_power(x: ArrayLike, y: ArrayLike, /) -> Array:
+    """x to the power y in floating point, integers included.
+
+    >>> import ferax.numpy as jnp
+    >>> jnp.float_power(jnp.array([1, 2]), -1)
+    Array([1. , 0.5], dtype=float32)
+    """
+    return _POW(*pair_inexact("float_power", x, y))
+
+
+@public
+def reciprocal(x: ArrayLike, /) -> Array:
+    """1 / x; integers become floating (NumPy divides them as integers)."""
+    x = inexact("reciprocal", x)
+    return _DIV(_scalar(1, x.dtype), x)
+
+
+@public
+def square(x: ArrayLike, /) -> Array:
+    """x², in the dtype of x (bools become integers)."""
+    x = operand("square", x)
+    if x.aval.dtype is _BOOL:
+        x = cast(x, dtypes.canonical(np.dtype(np.int64)))
+    return _SQUARE(x)
+
+
+@public
+def absolute(x: ArrayLike, /) -> Array:
+    """|x|: real also for complex x; bools and unsigned integers as they are.
+
+    >>> import ferax.numpy as jnp
+    >>> jnp.absolute(jnp.array([3 + 4j, -1]))
+    Array([5., 1.], dtype=float32)
+    """
+    x = operand("absolute", x)
+    dtype = x.aval.dtype
+    return x if dtype is _BOOL or dtypes.is_unsigned(dtype) else _ABS(x)
+
+
+abs = absolute
+
+
+@public
+def fabs(x: ArrayLike, /) -> Array:
+    """|x| in floating point. Raises TypeError for complex x."""
+    x = inexact("fabs", x)
+    if dtypes.is_complex(x.dtype):
+        raise TypeError(f"fabs does not support complex numbers; got {x.aval.short()}. Use abs.")
+    return _ABS(x)
+
+
+@public
+def sign(x: ArrayLike, /) -> Array:
+    """-1, 0 or 1 as x is negative, zero or positive; x / |x| for complex x; nan for nan."""
+    return _SIGN(operand("sign", x))
+
+
+@public
+def positive(x: ArrayLike, /) -> Array:
+    """x itself."""
+    return operand("positive", x)
+
+
+# -- extrema -------------------------------------------------------------------------------
+
+
+@public
+def _maximum(x: ArrayLike, y: ArrayLike, /) -> Array:
+    """The larger of x and y; nan where either is nan. d max/dx = 1/2 where x = y.
+
+    >>> import ferax.numpy as jnp
+    >>> jnp.maximum(jnp.array([1., jnp.nan, 3.]), 2)
+    Array([ 2., nan,  3.], dtype=float32)
+    """
+    return _MAX(*pair("maximum", x, y))
+
+
+maximum = ufunc(_maximum, 2, 1, name="maximum")
+
+
+@public
+def _minimum(x: ArrayLike, y: ArrayLike, /) -> Array:
+    """The smaller of x and y; nan where either is nan. d min/dx = 1/2 where x = y."""
+    return _MIN(*pair("minimum", x, y))
+
+
+minimum = ufunc(_minimum, 2, 1, name="minimum")
+
+
+@public
+def fmax(x1: ArrayLike, x2: ArrayLike) -> Array:
+    """The larger of x1 and x2; the other one where one is nan."""
+    x, y = pair("fmax", x1, x2)
+    return basis.select(_OR(_GT(x, y), _NE(y, y)), x, y)
+
+
+@public
+def fmin(x1: ArrayLike, x2: ArrayLike) -> Array:
+    """The smaller of x1 and x2; the other one where one is nan."""
+    x, y = pair("fmin", x1, x2)
+    return basis.select(_OR(_LT(x, y), _NE(y, y)), x, y)
+
+
+@public
+def clip(
+    arr: ArrayLike | None = None, /, min: ArrayLike | None = None,
+    max: ArrayLike | None = None,
+) -> Array:  # fmt: skip
+    """minimum(maximum(arr, min), max); a bound that is None does not bind.
+
+    Raises ValueError for complex numbers.
+
+    >>> import ferax.numpy as jnp
+    >>> jnp.clip(jnp.arange(5), 1, 3)
+    Array([1, 1, 2, 3, 3], dtype=int32)
+    """
+    if arr is None:
+        raise ValueError("clip: no array was given; call jnp.clip(x, min, max)")
+    x = operand("clip", arr)
+    for bound in (x, min, max):
+        if bound is not None and iscomplexobj(bound):
+            raise ValueError(
+                "clip: complex numbers have no order and cannot be clipped. Take the real or "
+                "imaginary part or the absolute value first."
+            )
+    if min is not None:
+        x = _MAX(*pair("clip", min, x))
+    if max is not None:
+        x = _MIN(*pair("clip", max, x))
+    return x
+
+
+def iscomplexobj(x: Any) -> bool:
+    """Whether the dtype of x (an array or a number) is complex."""
+    if type(x) in dtypes.SCALAR_AVALS:
+        return type(x) is complex
+    dtype = getattr(x, "dtype", None)
+    return dtypes.is_complex(np.asarray(x).dtype if dtype is None else dtype)
+
+
+# -- comparisons ---------------------------------------------------------------------------
+
+
+@public
+def equal(x: ArrayLike, y: ArrayLike, /) -> Array:
+    """x == y as bools; nan equals nothing.
+
+    >>> import ferax.numpy as jnp
+    >>> jnp.equal(jnp.arange(3), jnp.array([0., 5., 2.]))
+    Array([ True, False,  True], dtype=bool)
+    """
+    return _EQ(*pair("equal", x, y))
+
+
+@public
+def not_equal(x: ArrayLike, y: ArrayLike, /) -> Array:
+    """x != y as bools; nan differs from everything."""
+    return _NE(*pair("not_equal", x, y))
+
+
+def _ordered(op: Any, x: Any, y: Any) -> Any:
+    """A comparison; of complex numbers by real, then imaginary part."""
+    if not dtypes.is_complex(x.aval.dtype):
+        return op(x, y)
+    (a, b), (c, d) = ((el.Real()(z), el.Imag()(z)) for z in (x, y))
+    return basis.select(_EQ(a, c), op(b, d), op(a, c))
+
+
+@public
+def less(x: ArrayLike, y: ArrayLike, /) -> Array:
+    """x < y as bools; complex numbers are ordered by real, then imaginary part."""
+    return _ordered(_LT, *pair("less", x, y))
+
+
+@public
+def less_equal(x: ArrayLike, y: ArrayLike, /) -> Array:
+    """x <= y as bools; complex numbers are ordered by real, then imaginary part."""
+    return _ordered(_LE, *pair("less_equal", x, y))
+
+
+@public
+def greater(x: ArrayLike, y: ArrayLike, /) -> Array:
+    """x > y as bools; complex numbers are ordered by real, then imaginary part."""
+    return _ordered(_GT, *pair("greater", x, y))
+
+
+@public
+def greater_equal(x: ArrayLike, y: ArrayLike, /) -> Array:
+    """x >= y as bools; complex numbers are ordered by real, then imaginary part."""
+    return _ordered(_GE, *pair("greater_equal", x, y))
+
+
+@public
+def array_equal(a1: ArrayLike, a2: ArrayLike, equal_nan: bool = False) -> Array:
+    """Whether two arrays have one shape and equal elements (nan = nan if `equal_nan`).
+
+    >>> import ferax.numpy as jnp
+    >>> jnp.array_equal(jnp.arange(3), jnp.array([0, 1, 2.]))
+    Array(True, dtype=bool)
+    """
+    try:
+        x, y = to_array(_sequence(a1)), to_array(_sequence(a2))
+    except (TypeError, ValueError):
+        return to_array(np.asarray(False))
+    if x.shape != y.shape:
+        return to_array(np.asarray(False))
+    return _all(_equal_or_nan(x, y, equal_nan))
+
+
+def _sequence(x: Any) -> Any:
+    return np.asarray(x) if isinstance(x, (list, tuple)) else x
+
+
+def _equal_or_nan(x: Any, y: Any, equal_nan: bool) -> Any:
+    x, y = pair("array_equal", x, y)
+    same = _EQ(x, y)
+    if equal_nan and dtypes.is_inexact(x.dtype):
+        same = _OR(same, _AND(_NE(x, x), _NE(y, y)))
+    return same
+
+
+def _all(x: Any) -> Any:
+    """Whether every element of a bool array is True."""
+    return ReduceAnd(tuple(range(x.ndim)))(basis.convert(x, _BOOL))
+
+
+@public
+def array_equiv(a1: ArrayLike, a2: ArrayLike) -> Array:
+    """Whether two arrays are equal after broadcasting.
+
+    >>> import ferax.numpy as jnp
+    >>> jnp.array_equiv(jnp.ones((2, 2)), 1)
+    Array(True, dtype=bool)
+    """
+    try:
+        x, y = pair("array_equiv", _sequence(a1), _sequence(a2))
+        np.broadcast_shapes(x.shape, y.shape)
+    except (TypeError, ValueError):
+        return to_array(np.asarray(False))
+    return _all(_EQ(x, y))
+
+
+@public
+def isclose(
+    a: ArrayLike, b: ArrayLike, rtol: ArrayLike = 1e-05, atol: ArrayLike = 1e-08,
+    equal_nan: bool = False,
+) -> Array:  # fmt: skip
+    """|a - b| <= atol + rtol |b|, elementwise; infinities are close to themselves only.
+
+    >>> import ferax.numpy as jnp
+    >>> jnp.isclose(jnp.array([1e6, 1., jnp.nan]), jnp.array([1e6 + 1, 1.1, jnp.nan]))
+    Array([ True, False, False], dtype=bool)
+    """
+    x, y = promote("isclose", a, b)
+    dtype = x.dtype
+    if dtypes.is_inexact(dtype):
+        real = dtypes.to_real(dtype)
+        margin = _ADD(
+            cast(operand("isclose", atol, 3), real),
+            _MUL(cast(operand("isclose", rtol, 2), real), _ABS(y)),
+        )
+        near = _AND(_LE(_ABS(_SUB(x, y)), margin), _finite(_ADD(x, y)))
+        return basis.convert(_OR(near, _equal_or_nan(x, y, equal_nan)), _BOOL)
+    if dtype is _BOOL:
+        return basis.convert(_EQ(x, y), _BOOL)
+    real = dtypes.canonical(np.dtype(np.float64))
+    gap = cast(_ABS(_SUB(x, y)) if dtypes.is_signed(dtype) else _SUB(_MAX(x, y), _MIN(x, y)), real)
+    size = cast(absolute(y), real)
+    margin = _ADD(
+        cast(operand("isclose", atol, 3), real),
+        _MUL(cast(operand("isclose", rtol, 2), real), size),
+    )
+    return basis.convert(_LE(gap, margin), _BOOL)
+
+
+def _finite(x: Any) -> Any:
+    if dtypes.is_complex(x.dtype):
+        return _AND(_finite(el.Real()(x)), _finite(el.Imag()(x)))
+    return el.IsFinite()(x)
+
+
+@public
+def allclose(
+    a: ArrayLike, b: ArrayLike, rtol: ArrayLike = 1e-05, atol: ArrayLike = 1e-08,
+    equal_nan: bool = False,
+) -> Array:  # fmt: skip
+    """Whether all elements are close in the sense of `isclose`."""
+    return _all(isclose(a, b, rtol, atol, equal_nan))
+
+
+# -- logic ---------------------------------------------------------------------------------
+
+
+@public
+def _logical_and(x: ArrayLike, y: ArrayLike, /) -> Array:
+    """(x != 0) and (y != 0)"""
+    return _AND(as_bool("logical_and", x), as_bool("logical_and", y))
+
+
+@public
+def _logical_or(x: ArrayLike, y: ArrayLike, /) -> Array:
+    """(x != 0) or (y != 0)"""
+    return _OR(as_bool("logical_or", x), as_bool("logical_or", y))
+
+
+@public
+def _logical_xor(x: ArrayLike, y: ArrayLike, /) -> Array:
+    """(x != 0) differs from (y != 0)"""
+    return _XOR(as_bool("logical_xor", x), as_bool("logical_xor", y))
+
+
+@public
+def logical_not(x: ArrayLike, /) -> Array:
+    """x == 0 as bools"""
+    return _NOT(as_bool("logical_not", x))
+
+
+logical_and = ufunc(_logical_and, 2, 1, name="logical_and", identity=True)
+logical_or = ufunc(_logical_or, 2, 1, name="logical_or", identity=False)
+logical_xor = ufunc(_logical_xor, 2, 1, name="logical_xor", identity=False)
+
+
+# -- bits ----------------------------------------------------------------------------------
+
+
+@public
+def _bitwise_and(x: ArrayLike, y: ArrayLike, /) -> Array:
+    """The bits that x and y both have. Bools and integers."""
+    return _AND(*pair("bitwise_and", x, y))
+
+
+@public
+def _bitwise_or(x: ArrayLike, y: ArrayLike, /) -> Array:
+    """The bits that x or y has. Bools and integers."""
+    return _OR(*pair("bitwise_or", x, y))
+
+
+@public
+def _bitwise_xor(x: ArrayLike, y: ArrayLike, /) -> Array:
+    """The bits that one of x and y has. Bools and integers."""
+    return _XOR(*pair("bitwise_xor", x, y))
+
+
+bitwise_and = ufunc(_bitwise_and, 2, 1, name="bitwise_and", identity=-1)
+bitwise_or = ufunc(_bitwise_or, 2, 1, name="bitwise_or", identity=0)
+bitwise_xor = ufunc(_bitwise_xor, 2, 1, name="bitwise_xor", identity=0)
+
+
+@public
+def bitwise_not(x: ArrayLike, /) -> Array:
+    """All bits of x flipped; for bools, not x."""
+    return _NOT(operand("bitwise_not", x))
+
+
+bitwise_invert = invert = bitwise_not
+
+
+def _shiftable(who: str, x: Any, y: Any) -> tuple[Any, Any]:
+    x, y = pair(who, x, y)
+    if x.aval.dtype is _BOOL:
+        whole = dtypes.canonical(np.dtype(np.int64))
+        return cast(x, whole), cast(y, whole)
+    return x, y
+
+
+@public
+def left_shift(x: ArrayLike, y: ArrayLike, /) -> Array:
+    """x 2^y for integers; 0 where y is at least the width of the dtype.
+
+    >>> import ferax.numpy as jnp
+    >>> jnp.left_shift(1, jnp.arange(4))
+    Array([1, 2, 4, 8], dtype=int32)
+    """
+    return el.ShiftLeft()(*_shiftable("left_shift", x, y))
+
+
+@public
+def right_shift(x1: ArrayLike, x2: ArrayLike, /) -> Array:
+    """⌊x1 / 2^x2⌋ for integers: the sign is kept, unsigned ones are filled with zeros."""
+    x, y = _shiftable("right_shift", x1, x2)
+    signed = dtypes.is_signed(x.aval.dtype)
+    return (el.ShiftRightArithmetic() if signed else el.ShiftRightLogical())(x, y)
+
+
+bitwise_left_shift, bitwise_right_shift = left_shift, right_shift
+
+
+@public
+def bitwise_count(x: ArrayLike, /) -> Array:
+    """The number of bits set in |x|, as uint8.
+
+    >>> import ferax.numpy as jnp
+    >>> jnp.bitwise_count(jnp.array([0, 7, -8]))
+    Array([0, 3, 1], dtype=uint8)
+    """
+    x = numeric("bitwise_count", x)
+    if x.dtype is _BOOL:
+        return cast(x, np.dtype(np.uint8))
+    return basis.convert(el.PopulationCount()(absolute(x)), np.dtype(np.uint8))
+
+
+# -- integers ------------------------------------------------------------------------------
+
+
+def _integers(who: str, x1: Any, x2: Any) -> tuple[Any, Any]:
+    x, y = pair(who, x1, x2)
+    if not dtypes.is_integer(x.dtype):
+        raise ValueError(f"{who}: operands must be integers; got {x.aval.short()}")
+    return x, y
+
+
+@public
+def gcd(x1: ArrayLike, x2: ArrayLike) -> Array:
+    """The greatest common divisor of |x1| and |x2|; gcd(0, n) = |n|.
+
+    >>> import ferax.numpy as jnp
+    >>> jnp.gcd(jnp.array([12, 18, 0]), 8)
+    Array([4, 2, 8], dtype=int32)
+    """
+    return _gcd(*_integers("gcd", x1, x2))
+
+
+def _gcd(x: Any, y: Any) -> Any:
+    """Euclid's algorithm on all elements at once, until every remainder is 0."""
+    shape, dtype = shapes.broadcast_shapes(x.shape, y.shape, who="gcd"), x.dtype
+    zero, one = _scalar(0, dtype), _scalar(1, dtype)
+    x, y = (basis.broadcast_to(basis.convert(absolute(a), dtype), shape) for a in (x, y))
+
+    def unfinished(pair_: Any) -> Any:
+        return _NOT(_all(_EQ(pair_[1], zero)))
+
+    def step(pair_: Any) -> Any:
+        a, b = pair_
+        done = _EQ(b, zero)
+        rest = _REM(a, basis.select(done, one, b))
+        return basis.select(done, a, b), basis.select(done, zero, rest)
+
+    return while_loop(unfinished, step, (x, y))[0]
+
+
+@public
+def lcm(x1: ArrayLike, x2: ArrayLike) -> Array:
+    """The least common multiple of |x1| and |x2|; lcm(0, n) = 0.
+
+    >>> import ferax.numpy as jnp
+    >>> jnp.lcm(jnp.array([4, 6, 0]), 10)
+    Array([20, 30,  0], dtype=int32)
+    """
+    x, y = _integers("lcm", x1, x2)
+    x, y = absolute(x), absolute(y)
+    common = _gcd(x, y)
+    divisor = basis.select(_EQ(common, _scalar(0, x.dtype)), _scalar(1, x.dtype), common)
+    return _MUL(x, _DIV(y, divisor))

@@ -1,0 +1,258 @@
+"""Random keys: making, splitting, unwrapping.
+
+A key is given in either of two forms, and functions answer in the form they were given:
+new-style key arrays (`random.key`, dtype `key<fry>`, shape of the array of keys), and raw
+`uint32[2]` words (`random.PRNGKey`). Inside, all work is done on key arrays (`lax/bits.py`).
+"""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+
+from ferax import dtypes, shapes
+from ferax.config import config
+from ferax.core.array import Array
+from ferax.core.avals import Aval
+from ferax.core.basis import convert
+from ferax.core.tracing import to_array
+from ferax.errors import public
+from ferax.lax import bits as random_bits
+from ferax.lax.shape import unstack
+
+UINT32 = random_bits.UINT32
+_RAW = Aval((2,), UINT32)
+
+
+def _impl_name(impl: Any, dtype: Any = None) -> str:
+    """The name of the generator asked for; raises if there is none of that name."""
+    if dtype is not None:
+        if impl is not None:
+            raise ValueError("random.key: give impl or dtype, not both")
+        impl = dtype
+    if isinstance(impl, dtypes.KeyDtype):
+        impl = impl.impl
+    name = config.default_prng_impl if impl is None else str(impl)
+    dtypes.key_dtype(name)
+    if name != "threefry2x32":
+        raise NotImplementedError(
+            f"random: the generator {name!r} is not available; use 'threefry2x32', whose bits "
+            "are the same on every device"
+        )
+    return name
+
+
+def _seeded(who: str, seed: Any, impl: Any, dtype: Any = None) -> Any:
+    """The key array, without axes, of a seed."""
+    _impl_name(impl, dtype)
+    if type(seed) is int:
+        if not -(2**63) <= seed < 2**64:
+            raise OverflowError(f"{who}: a seed has at most 64 bits; got {seed}")
+        return random_bits.known_key(seed if config.enable_x64 else seed & 0xFFFFFFFF)
+    x = to_array(seed, f"random.{who}", "seed")
+    if x.shape:
+        raise TypeError(
+            f"random.{who}: a seed has no axes; got {x.aval.short()}. For keys of many seeds "
+            f"use vmap(random.{who})(seeds)."
+        )
+    if dtypes.is_bool(x.dtype):
+        x = convert(x, UINT32)
+    if not dtypes.is_integer(x.dtype):
+        raise TypeError(
+            f"random.{who}: a seed must be an integer; got {x.aval.short()}"
+        )
+    return random_bits.seed_keys(x)
+
+
+@public
+def key(seed: Any, *, impl: Any = None, dtype: Any = None) -> Array:
+    """A new-style key from an integer seed.
+
+    Args:
+      seed: integer, no axes. 64 bits count with `enable_x64`, else the low 32.
+      impl: name of the generator; "threefry2x32".
+      dtype: the key dtype, instead of `impl`.
+    Returns:
+      Key array of dtype key<fry>, shape ().
+
+    >>> from ferax import random
+    >>> random.key(42).dtype
+    key<fry>
+    """
+    return _seeded("key", seed, impl, dtype)  # type: ignore[no-any-return]
+
+
+@public
+def PRNGKey(seed: Any, *, impl: Any = None) -> Array:
+    """A raw key from an integer seed: uint32[2].
+
+    As `key`, for programs that handle the words themselves.
+
+    >>> from ferax import random
+    >>> random.PRNGKey(42)
+    Array([ 0, 42], dtype=uint32)
+    """
+    made = _seeded("PRNGKey", seed, impl)
+    if config.enable_custom_prng:
+        return made  # type: ignore[no-any-return]
+    return random_bits.unwrap_keys(made)  # type: ignore[no-any-return]
+
+
+def as_keys(who: str, keys: Any) -> tuple[Any, bool]:
+    """The key array meant by new-style keys or raw words, and whether it was raw."""
+    if isinstance(keys, np.ndarray):
+        keys = to_array(keys)
+    if not isinstance(keys, Array):
+        raise TypeError(
+            f"random.{who}: key must come from random.key or random.PRNGKey; got "
+            f"{type(keys).__name__}"
+        )
+    aval = keys.aval
+    if aval is not _RAW:
+        if dtypes.is_key(aval.dtype):
+            return keys, False
+        if aval.dtype != UINT32 or not aval.shape or aval.shape[-1] != 2:
+            raise TypeError(
+                f"random.{who}: key must be a key array or raw words uint32[2]; got "
+                f"{aval.short()}"
+            )
+    if config.legacy_prng_key != "allow":
+        _refuse_raw(who, aval)
+    return random_bits.wrap_keys(keys), True
+
+
+def _refuse_raw(who: str, aval: Aval) -> None:
+    message = (
+        f"random.{who}: got a raw key ({aval.short()}); make new-style ones with "
+        "random.key(seed) or random.wrap_key_data(words)"
+    )
+    if config.legacy_prng_key == "error":
+        raise ValueError(message)
+    warnings.warn(message, UserWarning, stacklevel=5)
+
+
+def one_key(who: str, key: Any) -> tuple[Any, bool]:
+    """As `as_keys`, for functions that take a single key."""
+    keys, raw = as_keys(who, key)
+    if keys.aval.shape:
+        raise ValueError(
+            f"random.{who}: accepts a single key; got {to_array(key).aval.short()}. For many "
+            f"keys use vmap(random.{who})(keys)."
+        )
+    return keys, raw
+
+
+@public
+def split(key: Any, num: int | tuple[int, ...] = 2) -> Array:
+    """New, independent keys from one, which should not be used again.
+
+    Args:
+      key: one key, raw or new-style.
+      num: how many: an integer or a shape.
+    Returns:
+      Keys in the form of `key`: key<fry>[*num], or uint32[*num, 2].
+
+    >>> from ferax import random
+    >>> random.split(random.PRNGKey(42))
+    Array([[1832780943,  270669613],
+           [  64467757, 2916123636]], dtype=uint32)
+    """
+    keys, raw = one_key("split", key)
+    made = random_bits.split_keys(keys, shapes.canonical_shape(num, "random.split"))
+    return random_bits.unwrap_keys(made) if raw else made  # type: ignore[no-any-return]
+
+
+@public
+def fold_in(key: Any, data: Any) -> Array:
+    """A new key from a key and an integer, such as the number of a step or of a layer.
+
+    Args:
+      key: one key, raw or new-style.
+      data: integer in [0, 2³²), no axes.
+    Returns:
+      A key in the form of `key`.
+
+    >>> from ferax import random
+    >>> random.fold_in(random.PRNGKey(42), 7)
+    Array([2547012911, 1371500959], dtype=uint32)
+    """
+    keys, raw = one_key("fold_in", key)
+    if type(data) is int:
+        if not 0 <= data < 2**32:
+            raise OverflowError(
+                f"random.fold_in: data must lie in [0, 2**32); got {data}"
+            )
+        number: Any = np.uint32(data)
+    else:
+        number = to_array(data, "random.fold_in", "data")
+        if number.shape:
+            raise TypeError(
+                f"random.fold_in: data has no axes; got {number.aval.short()}. For many keys "
+                "use vmap(random.fold_in, in_axes=(None, 0))(key, data)."
+            )
+        number = convert(number, UINT32)
+    made = random_bits.fold_into_keys(keys, number)
+    return random_bits.unwrap_keys(made) if raw else made  # type: ignore[no-any-return]
+
+
+@public
+def key_data(keys: Any) -> Array:
+    """The words of keys: uint32 of shape (*keys.shape, 2). Raw keys are returned as they are.
+
+    >>> from ferax import random
+    >>> random.key_data(random.key(42))
+    Array([ 0, 42], dtype=uint32)
+    """
+    array, raw = as_keys("key_data", keys)
+    return to_array(keys) if raw else random_bits.unwrap_keys(array)  # type: ignore[no-any-return]
+
+
+@public
+def wrap_key_data(key_bits_array: Any, *, impl: Any = None, dtype: Any = None) -> Array:
+    """New-style keys from their words: uint32[…, 2] -> key<fry>[…].
+
+    >>> from ferax import random
+    >>> random.wrap_key_data(random.PRNGKey(42)).shape
+    ()
+    """
+    _impl_name(impl, dtype)
+    words = to_array(key_bits_array, "random.wrap_key_data", "key_bits_array")
+    return random_bits.wrap_keys(words)  # type: ignore[no-any-return]
+
+
+@public
+def key_impl(keys: Any) -> str:
+    """The name of the keys' generator; raw keys belong to the default one.
+
+    >>> from ferax import random
+    >>> random.key_impl(random.key(42))
+    'threefry2x32'
+    """
+    array, raw = as_keys("key_impl", keys)
+    return config.default_prng_impl if raw else str(array.dtype.impl)
+
+
+@public
+def key_dtype(impl_spec: Any = None) -> dtypes.KeyDtype:
+    """The dtype of keys of a generator.
+
+    >>> from ferax import random
+    >>> random.key_dtype()
+    key<fry>
+    """
+    return dtypes.key_dtype(_impl_name(impl_spec))
+
+
+@public
+def clone(key: Any) -> Array:
+    """The same keys, marked as fresh for checks of key reuse."""
+    array, raw = as_keys("clone", key)
+    return to_array(key) if raw else array  # type: ignore[no-any-return]
+
+
+def several(who: str, key: Any, count: int) -> tuple[Any, ...]:
+    """Key arrays made from one key, for functions that draw more than once."""
+    keys, _ = one_key(who, key)
+    return unstack(random_bits.split_keys(keys, (count,)))

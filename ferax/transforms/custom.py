@@ -1,0 +1,571 @@
+"""Derivatives that users give: custom_jvp, custom_vjp, custom_gradient.
+
+Outside of all transformations such a function is simply called. Inside, it becomes one operation
+that holds the function as a program and the user's rules as Python functions of flat lists.
+Mapping the operation maps both.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from functools import partial, update_wrapper
+from typing import Any
+
+from ferax.core.avals import Aval, LinearInput, Zero
+from ferax.core.basis import instantiate, reduce_sum
+from ferax.core.jaxpr import Jaxpr, eval_jaxpr, stage
+from ferax.core.primitive import Primitive, cannot
+from ferax.core.tracing import state, to_array
+from ferax.errors import public
+from ferax.transforms.arguments import FlatCall, describe_tree_difference, name_of
+from ferax.transforms.batching import Axis, batch_flat, batch_jaxpr, moveaxis, to_front
+from ferax.tree_util import flatten, tree_map, unflatten
+
+
+class _CustomCall(Primitive, family=True, interned=False):
+    """A function, as a program whose first `n_consts` inputs it closed over, with a rule."""
+
+    jaxpr: Jaxpr
+    n_consts: int
+    label: str
+    calls = True
+    keeps_weak_type = False
+
+    @property
+    def effects(self) -> bool:  # type: ignore[override]
+        return self.jaxpr.effects
+
+    @property
+    def params(self) -> dict[str, Any]:
+        return {"name": self.label, "jaxpr": self.jaxpr}
+
+    def uses_axis(self, name: Any) -> bool:
+        return any(e.op.uses_axis(name) for e in self.jaxpr.eqns)
+
+    def abstract(self, *avals: Aval) -> list[Aval]:
+        return self.jaxpr.out_avals
+
+    numpy = cannot("it is executed as a program")
+
+    def execute(self, args: list[Any]) -> list[Any]:
+        return eval_jaxpr(self.jaxpr, (), args)
+
+    def stablehlo(self, hlo: Any, *values: Any) -> list[Any]:
+        return hlo.call_jaxpr(self.jaxpr, *values)  # type: ignore[no-any-return]
+
+    transpose = cannot("not linear")
+
+    def operands(self, primals: Any, tangents: Any) -> tuple[list[Any], list[Any]]:
+        """The primals and tangents of the arguments; closed-over values must not move."""
+        if any(type(t) is not Zero for t in tangents[: self.n_consts]):
+            raise TypeError(
+                f"{self.label} has a custom derivative, so it cannot be differentiated by values "
+                "that it closes over; pass them as arguments"
+            )
+        return list(primals[self.n_consts :]), list(tangents[self.n_consts :])
+
+
+class CustomJVPCall(_CustomCall, interned=False):
+    """A function with its own JVP: rule(primals, tangents) -> (results, tangents)."""
+
+    rule: Callable[[list[Any], list[Any]], tuple[list[Any], list[Any]]]
+    name = "custom_jvp_call"
+
+    def jvp(self, primals: Any, tangents: Any) -> tuple[list[Any], list[Any]]:
+        if all(type(t) is Zero for t in tangents):
+            outs = self.bind(*primals)
+            return outs, [Zero(o.aval.tangent()) for o in outs]
+        inner, moving = self.operands(primals, tangents)
+        return self.rule(inner, moving)
+
+    def batch(self, axis: Any, args: Any, dims: Any) -> tuple[list[Any], list[Any]]:
+        mapped = [d is not None for d in dims]
+        n_outs = len(self.jaxpr.outvars)
+        jaxpr, _ = batch_jaxpr(self.jaxpr, axis, mapped, [True] * n_outs)
+        front = [x if d is None else moveaxis(x, d, 0) for x, d in zip(args, dims)]
+        rule = partial(_mapped_jvp, self.rule, axis, mapped[self.n_consts :])
+        outs = CustomJVPCall(jaxpr, self.n_consts, self.label, rule).bind(*front)
+        return outs, [0] * n_outs
+
+
+def _mapped_jvp(
+    rule: Any, axis: Axis, mapped: Sequence[bool], primals: list[Any], tangents: list[Any]
+) -> tuple[list[Any], list[Any]]:
+    n = len(primals)
+    moves = [type(t) is not Zero for t in tangents]
+
+    def flat(*xs: Any) -> list[Any]:
+        rest = iter(xs[n:])
+        inner = [
+            next(rest) if m else Zero(x.aval.tangent()) for x, m in zip(xs, moves)
+        ]
+        outs, touts = rule(list(xs[:n]), inner)
+        return [*outs, *map(instantiate, touts)]
+
+    args = [*primals, *[t for t in tangents if type(t) is not Zero]]
+    dims = [0 if m else None for m in mapped]
+    dims += [d for d, moving in zip(dims, moves) if moving]
+    outs, out_dims = batch_flat(flat, axis, args, dims)
+    front = [to_front(o, d, axis.size) for o, d in zip(outs, out_dims)]
+    return front[: len(front) // 2], front[len(front) // 2 :]
+
+
+class CustomVJPCall(_CustomCall, interned=False):
+    """A function with its own VJP.
+
+    forward(arguments) -> (results, residuals); backward(residuals, cotangents) -> cotangents.
+    """
+
+    forward: Callable[[list[Any]], tuple[list[Any], list[Any]]]
+    backward: Callable[[list[Any], list[Any]], list[Any]]
+    name = "custom_vjp_call"
+
+    def jvp(self, primals: Any, tangents: Any) -> tuple[list[Any], list[Any]]:
+        if all(type(t) is Zero for t in tangents):
+            outs = self.bind(*primals)
+            return outs, [Zero(o.aval.tangent()) for o in outs]
+        raise TypeError(
+            f"forward mode (jvp, jacfwd, hessian) through {self.label}, which has a custom VJP "
+            "only. Give it a JVP too: ferax.custom_derivatives.custom_derivative(f, jvp=…, vjp=…)."
+        )
+
+    def linearize(self, primals: Any, tangents: Any) -> tuple[list[Any], list[Any]]:
+        if all(type(t) is Zero for t in tangents):
+            return self.jvp(primals, tangents)
+        inner, moving = self.operands(primals, tangents)
+        outs, residuals = self.forward(inner)
+        in_avals = tuple(x.aval.tangent() for x in inner)
+        out_avals = tuple(o.aval.tangent() for o in outs)
+        pull = CustomPull(self.backward, len(residuals), in_avals, out_avals, self.label)
+        return outs, pull.bind(*residuals, *map(instantiate, moving))
+
+    def batch(self, axis: Any, args: Any, dims: Any) -> tuple[list[Any], list[Any]]:
+        mapped = [d is not None for d in dims]
+        n_outs = len(self.jaxpr.outvars)
+        jaxpr, _ = batch_jaxpr(self.jaxpr, axis, mapped, [True] * n_outs)
+        front = [x if d is None else moveaxis(x, d, 0) for x, d in zip(args, dims)]
+        inner = mapped[self.n_consts :]
+        op = CustomVJPCall(
+            jaxpr,
+            self.n_consts,
+            self.label,
+            partial(_mapped_forward, self.forward, axis, inner),
+            partial(_mapped_backward, self.backward, axis, inner),
+        )
+        return op.bind(*front), [0] * n_outs
+
+
+def _mapped_forward(
+    forward: Any, axis: Axis, mapped: Sequence[bool], args: list[Any]
+) -> tuple[list[Any], list[Any]]:
+    counts: list[int] = []
+
+    def flat(*xs: Any) -> list[Any]:
+        outs, residuals = forward(list(xs))
+        counts.append(len(outs))
+        return [*outs, *residuals]
+
+    outs, dims = batch_flat(flat, axis, args, [0 if m else None for m in mapped])
+    front = [to_front(o, d, axis.size) for o, d in zip(outs, dims)]
+    return front[: counts[0]], front[counts[0] :]
+
+
+def _mapped_backward(
+    backward: Any, axis: Axis, mapped: Sequence[bool], residuals: list[Any], cts: list[Any]
+) -> list[Any]:
+    n = len(residuals)
+
+    def flat(*xs: Any) -> list[Any]:
+        return [instantiate(c) for c in backward(list(xs[:n]), list(xs[n:]))]
+
+    args = [*residuals, *map(instantiate, cts)]
+    outs, dims = batch_flat(flat, axis, args, [0] * len(args))
+    return [
+        to_front(o, d, axis.size) if m else reduce_sum(to_front(o, d, axis.size), (0,))
+        for o, d, m in zip(outs, dims, mapped)
+    ]
+
+
+class CustomPull(Primitive, interned=False):
+    """The derivative of a function with its own VJP: known by its transpose only."""
+
+    backward: Callable[[list[Any], list[Any]], list[Any]]
+    n_residuals: int
+    in_avals: tuple[Aval, ...]
+    out_avals: tuple[Aval, ...]
+    label: str
+    keeps_weak_type = False
+
+    def abstract(self, *avals: Aval) -> list[Aval]:
+        return list(self.out_avals)
+
+    numpy = cannot("a function with a custom VJP has no forward mode")
+    stablehlo = cannot("a function with a custom VJP has no forward mode")
+    jvp = cannot("a function with a custom VJP has no forward mode")
+
+    def transpose(self, cts: Any, args: Any) -> list[Any]:
+        residuals = list(args[: self.n_residuals])
+        answers = self.backward(residuals, [instantiate(c) for c in cts])
+        return [None] * self.n_residuals + [
+            a if type(x) is LinearInput else None
+            for a, x in zip(answers, args[self.n_residuals :])
+        ]
+
+    def batch(self, axis: Any, args: Any, dims: Any) -> tuple[list[Any], list[Any]]:
+        front = [to_front(x, d, axis.size) for x, d in zip(args, dims)]
+        grown = tuple(a.update(shape=(axis.size, *a.shape)) for a in self.out_avals)
+        n = len(self.in_avals)
+        op = CustomPull(
+            partial(_mapped_backward, self.backward, axis, [True] * n),
+            self.n_residuals,
+            tuple(a.update(shape=(axis.size, *a.shape)) for a in self.in_avals),
+            grown,
+            self.label,
+        )
+        return op.bind(*front), [0] * len(grown)
+
+
+# -- public --------------------------------------------------------------------------------
+
+
+class _Custom:
+    """What custom_jvp and custom_vjp share: arguments by name, non-differentiable ones apart."""
+
+    def __init__(self, fun: Callable[..., Any], nondiff_argnums: Any = (), nondiff_argnames: Any = ()):
+        if not callable(fun):
+            raise TypeError(f"{type(self).__name__} needs a function; got {fun!r}")
+        update_wrapper(self, fun)
+        self.fun = fun
+        self.label = name_of(fun)
+        nums = (nondiff_argnums,) if isinstance(nondiff_argnums, int) else tuple(nondiff_argnums)
+        names = (nondiff_argnames,) if isinstance(nondiff_argnames, str) else nondiff_argnames
+        try:
+            self.signature: inspect.Signature | None = inspect.signature(fun)
+        except (TypeError, ValueError):
+            self.signature = None
+        if names and self.signature:
+            parameters = list(self.signature.parameters)
+            nums = (*nums, *[parameters.index(n) for n in names])
+        self.nondiff = tuple(sorted(set(nums)))
+
+    def __get__(self, obj: Any, owner: Any = None) -> Any:
+        return self if obj is None else partial(self, obj)
+
+    def split(self, args: Sequence[Any], kwargs: dict[str, Any]) -> tuple[Any, ...]:
+        """(positional arguments, differentiable ones, the others)."""
+        if kwargs or self.signature:
+            try:
+                bound = self.signature.bind(*args, **kwargs)  # type: ignore[union-attr]
+                bound.apply_defaults()
+                if not bound.kwargs:
+                    args = bound.args
+                elif kwargs:
+                    raise NotImplementedError(
+                        f"{self.label}: keyword-only arguments of functions with custom derivatives"
+                    )
+            except TypeError as error:
+                raise TypeError(f"{self.label}: {error}") from None
+        nondiff = {i % len(args) for i in self.nondiff} if args else set()
+        return (
+            tuple(args),
+            tuple(a for i, a in enumerate(args) if i not in nondiff),
+            tuple(a for i, a in enumerate(args) if i in nondiff),
+        )
+
+    def joined(self, dynamic: Sequence[Any], fixed: Sequence[Any]) -> list[Any]:
+        """Positional arguments from the two groups."""
+        total = len(dynamic) + len(fixed)
+        nondiff = {i % total for i in self.nondiff} if total else set()
+        a, b = iter(dynamic), iter(fixed)
+        return [next(b) if i in nondiff else next(a) for i in range(total)]
+
+    def staged(self, dynamic: Any, fixed: Any) -> Any:
+        leaves, tree = flatten(dynamic)
+        leaves = [to_array(x, self.label, "an argument") for x in leaves]
+        call = FlatCall(
+            self.label, lambda *xs: self.fun(*self.joined(unflatten(tree, xs), fixed))
+        )
+        jaxpr, consts = stage(call, [x.aval for x in leaves], self.label)
+        return jaxpr.closed(), consts, leaves, tree, call.tree
+
+
+class custom_jvp(_Custom):
+    """A function whose derivative in forward mode is given; reverse mode transposes that.
+
+    Args:
+      fun: function of arrays (or pytrees of them).
+      nondiff_argnums: positional arguments that are passed on as they are; the rule gets them
+        first.
+
+    `defjvp(rule)` sets rule(*nondiff, primals, tangents) -> (result, tangent), which must be
+    linear in the tangents; `defjvps` one rule per argument.
+
+    >>> import ferax, ferax.numpy as jnp
+    >>> @ferax.custom_jvp
+    ... def f(x):
+    ...     return jnp.log(1 + jnp.exp(x))
+    >>> @f.defjvp
+    ... def f_jvp(primals, tangents):
+    ...     (x,), (t,) = primals, tangents
+    ...     return f(x), t * (1 - 1 / (1 + jnp.exp(x)))
+    >>> ferax.grad(f)(100.0)
+    Array(1., dtype=float32, weak_type=True)
+    """
+
+    rule: Callable[..., Any] | None = None
+
+    def defjvp(self, jvp: Callable[..., Any], symbolic_zeros: bool = False) -> Callable[..., Any]:
+        """Set the rule; gives it back, so that this works as a decorator."""
+        if symbolic_zeros:
+            raise NotImplementedError("custom_jvp.defjvp: symbolic_zeros=True")
+        self.rule = jvp
+        return jvp
+
+    def defjvps(self, *jvps: Callable[..., Any] | None) -> None:
+        """One rule per argument: rule(tangent, result, *primals) -> tangent; None for zero."""
+
+        def rule(*args: Any) -> Any:
+            *fixed, primals, tangents = args
+            out = self(*self.joined(primals, fixed))
+            parts = [
+                f(t, out, *primals) for f, t in zip(jvps, tangents) if f is not None
+            ]
+            if not parts:
+                return out, tree_map(lambda o: o * 0, out)
+            total = parts[0]
+            for part in parts[1:]:
+                total = tree_map(lambda a, b: a + b, total, part)
+            return out, total
+
+        self.rule = rule
+
+    @public
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if self.rule is None:
+            raise AttributeError(f"{self.label}: no JVP rule is set; use {self.label}.defjvp")
+        if state.trace is None:
+            return self.fun(*args, **kwargs)
+        _, dynamic, fixed = self.split(args, kwargs)
+        jaxpr, consts, leaves, tree, out_tree = self.staged(dynamic, fixed)
+        rule = partial(self._flat_rule, tree, out_tree, fixed)
+        outs = CustomJVPCall(jaxpr, len(consts), self.label, rule).bind(*consts, *leaves)
+        return unflatten(out_tree, outs)
+
+    def _flat_rule(
+        self, tree: Any, out_tree: Any, fixed: Any, primals: list[Any], tangents: list[Any]
+    ) -> tuple[list[Any], list[Any]]:
+        answer = self.rule(  # type: ignore[misc]
+            *fixed, unflatten(tree, primals), unflatten(tree, [instantiate(t) for t in tangents])
+        )
+        if not isinstance(answer, (tuple, list)) or len(answer) != 2:
+            raise TypeError(
+                f"the JVP rule of {self.label} must return a pair (result, tangent); it returned "
+                f"{type(answer).__name__}"
+            )
+        outs, t = flatten(answer[0])
+        touts, t_tree = flatten(answer[1])
+        if t != out_tree or t_tree != out_tree:
+            raise TypeError(
+                f"the JVP rule of {self.label} must return result and tangent with the structure "
+                f"of the function's result, {out_tree}; got {t} and {t_tree}"
+            )
+        outs = [to_array(o, self.label) for o in outs]
+        touts = [to_array(x, self.label) for x in touts]
+        for o, x in zip(outs, touts):
+            want = o.aval.tangent()
+            if x.shape != want.shape:
+                raise TypeError(
+                    f"the JVP rule of {self.label} returned a tangent {x.aval.short()} for a result "
+                    f"{o.aval.short()}; they must have the same shape and dtype"
+                )
+        return outs, [
+            x.astype(o.dtype) if x.dtype != o.dtype else x for o, x in zip(outs, touts)
+        ]
+
+
+class custom_vjp(_Custom):
+    """A function whose derivative in reverse mode is given.
+
+    Args:
+      fun: function of arrays (or pytrees of them).
+      nondiff_argnums: positional arguments that are passed on as they are; `bwd` gets them first.
+
+    `defvjp(fwd, bwd)` sets fwd(*args) -> (result, residuals) and
+    bwd(*nondiff, residuals, cotangent) -> a tuple of cotangents, one per differentiable argument
+    (None for zero).
+
+    >>> import ferax, ferax.numpy as jnp
+    >>> @ferax.custom_vjp
+    ... def clipped(x):
+    ...     return x
+    >>> clipped.defvjp(lambda x: (x, None), lambda _, ct: (jnp.clip(ct, -1, 1),))
+    >>> ferax.grad(lambda x: 5 * clipped(x))(2.0)
+    Array(1., dtype=float32, weak_type=True)
+    """
+
+    fwd: Callable[..., Any] | None = None
+    bwd: Callable[..., Any] | None = None
+
+    def defvjp(
+        self,
+        fwd: Callable[..., Any],
+        bwd: Callable[..., Any],
+        symbolic_zeros: bool = False,
+        optimize_remat: bool = False,
+    ) -> None:
+        """Set the two halves of the rule."""
+        if symbolic_zeros:
+            raise NotImplementedError("custom_vjp.defvjp: symbolic_zeros=True")
+        self.fwd, self.bwd = fwd, bwd
+
+    @public
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if self.fwd is None:
+            raise AttributeError(f"{self.label}: no VJP rule is set; use {self.label}.defvjp")
+        if state.trace is None:
+            return self.fun(*args, **kwargs)
+        _, dynamic, fixed = self.split(args, kwargs)
+        jaxpr, consts, leaves, tree, out_tree = self.staged(dynamic, fixed)
+        trees: list[Any] = []
+        op = CustomVJPCall(
+            jaxpr,
+            len(consts),
+            self.label,
+            partial(self._forward, tree, out_tree, fixed, trees),
+            partial(self._backward, dynamic, tree, out_tree, fixed, trees),
+        )
+        return unflatten(out_tree, op.bind(*consts, *leaves))
+
+    def _forward(
+        self, tree: Any, out_tree: Any, fixed: Any, trees: list[Any], leaves: list[Any]
+    ) -> tuple[list[Any], list[Any]]:
+        answer = self.fwd(*self.joined(unflatten(tree, leaves), fixed))  # type: ignore[misc]
+        if not isinstance(answer, (tuple, list)) or len(answer) != 2:
+            raise TypeError(
+                f"the forward rule of {self.label} must return a pair (result, residuals); it "
+                f"returned {type(answer).__name__}"
+            )
+        outs, t = flatten(answer[0])
+        if t != out_tree:
+            raise TypeError(
+                f"the forward rule of {self.label} must return a result with the structure of the "
+                f"function's, {out_tree}; got {t}"
+            )
+        residuals, residual_tree = flatten(answer[1])
+        trees[:] = [residual_tree]
+        return [to_array(o) for o in outs], [to_array(r) for r in residuals]
+
+    def _backward(
+        self,
+        dynamic: Any,
+        tree: Any,
+        out_tree: Any,
+        fixed: Any,
+        trees: list[Any],
+        residuals: list[Any],
+        cts: list[Any],
+    ) -> list[Any]:
+        answer = self.bwd(*fixed, unflatten(trees[0], residuals), unflatten(out_tree, cts))  # type: ignore[misc]
+        if not isinstance(answer, (tuple, list)) or len(answer) != len(dynamic):
+            got = f"a {type(answer).__name__}" + (
+                f" of length {len(answer)}" if isinstance(answer, (tuple, list)) else ""
+            )
+            raise TypeError(
+                f"the backward rule of {self.label} must return a tuple of {len(dynamic)} "
+                f"cotangents, one per differentiable argument; it returned {got}"
+            )
+        flat: list[Any] = []
+        for arg, ct in zip(dynamic, answer):
+            leaves, t = flatten(arg)
+            if ct is None:
+                flat += [Zero(to_array(x).aval.tangent()) for x in leaves]
+                continue
+            ct_leaves, ct_tree = flatten(ct)
+            if ct_tree != t:
+                raise TypeError(
+                    f"the backward rule of {self.label} must return cotangents with the structure "
+                    "of the arguments; "
+                    + describe_tree_difference(ct, arg, "cotangents", "arguments")
+                )
+            flat += [_fit_cotangent(self.label, x, c) for x, c in zip(leaves, ct_leaves)]
+        return flat
+
+
+def _fit_cotangent(label: str, x: Any, ct: Any) -> Any:
+    want = to_array(x).aval.tangent()
+    if type(ct) is Zero or want.dtype.name.startswith("void"):
+        return Zero(want)
+    ct = to_array(ct)
+    if ct.shape[ct.ndim - len(want.shape) :] != want.shape:
+        raise ValueError(
+            f"the backward rule of {label} returned a cotangent {ct.aval.short()} for an argument "
+            f"{want.short()}; they must have the same shape"
+        )
+    return ct if ct.dtype == want.dtype else ct.astype(want.dtype)
+
+
+@public
+def custom_gradient(fun: Callable[..., Any]) -> Callable[..., Any]:
+    """A function that returns its result together with its pull-back.
+
+    Args:
+      fun: function that returns (result, pull), where pull(cotangent) gives the cotangent of its
+        argument, or a tuple of them for several.
+
+    >>> import ferax
+    >>> @ferax.custom_gradient
+    ... def f(x):
+    ...     return x**2, lambda ct: (ct * x,)
+    >>> ferax.grad(f)(3.0)
+    Array(3., dtype=float32, weak_type=True)
+    """
+
+    @custom_vjp
+    def wrapped(*args: Any) -> Any:
+        return fun(*args)[0]
+
+    pulls: list[Any] = []
+
+    def forward(*args: Any) -> Any:
+        out, pull = fun(*args)
+        leaves, tree = flatten(out)
+        avals = [to_array(x).aval.tangent() for x in leaves]
+        call = FlatCall("custom_gradient", lambda *cts: pull(unflatten(tree, cts)))
+        jaxpr, consts = stage(call, avals, "the pull-back")
+        pulls[:] = [(jaxpr.closed(), call.tree)]
+        return out, consts
+
+    def backward(consts: Any, ct: Any) -> Any:
+        jaxpr, tree = pulls[0]
+        answer = unflatten(tree, eval_jaxpr(jaxpr, (), [*consts, *flatten(ct)[0]]))
+        return answer if isinstance(answer, tuple) else (answer,)
+
+    wrapped.defvjp(forward, backward)
+    update_wrapper(wrapped, fun)
+    return wrapped
+
+
+@public
+def closure_convert(fun: Callable[..., Any], *example_args: Any) -> tuple[Callable[..., Any], list[Any]]:
+    """`fun` as a function that takes the values it closed over as further arguments.
+
+    Returns:
+      (converted, values) with fun(*args) == converted(*args, *values).
+
+    >>> import ferax, ferax.numpy as jnp
+    >>> w = jnp.ones(2)
+    >>> g, values = ferax.closure_convert(lambda x: x * w, jnp.zeros(2))
+    >>> len(values)
+    1
+    """
+    leaves, tree = flatten(example_args)
+    call = FlatCall("closure_convert", lambda *xs: fun(*unflatten(tree, xs)))
+    jaxpr, consts = stage(call, [to_array(x).aval for x in leaves], name_of(fun))
+
+    def converted(*args: Any) -> Any:
+        n = len(args) - len(consts)
+        flat = flatten(tuple(args[:n]))[0]
+        return unflatten(call.tree, eval_jaxpr(jaxpr, args[n:], flat))
+
+    return converted, consts
