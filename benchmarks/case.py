@@ -39,15 +39,19 @@ class Library:
         self.name = name
         self.lib = importlib.import_module(name)
         self.transforms = name in ("ferax", "jax")
+        self.wait: Callable[[Any], Any] = lambda x: x
         self.jnp: Any = self.lib
         if self.transforms:
-            self.jnp, self.nn, self.random, self.lax = (
-                importlib.import_module(f"{name}.{part}")
-                for part in ("numpy", "nn", "random", "lax")
-            )
             self.wait = self.lib.block_until_ready
-        else:
-            self.wait = lambda x: x
+            self.jnp = importlib.import_module(f"{name}.numpy")
+
+    @property
+    def nn(self) -> Any:
+        return importlib.import_module(f"{self.name}.nn")
+
+    @property
+    def random(self) -> Any:
+        return importlib.import_module(f"{self.name}.random")
 
     def array(self, values: np.ndarray) -> Any:
         """`values` as this library's array."""

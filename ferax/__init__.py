@@ -24,7 +24,9 @@ _ROOMS = {
     "ferax.transforms.staging": [
         "ShapeDtypeStruct", "clear_caches", "eval_shape", "explain", "jit", "make_jaxpr", "typeof",
     ],
-    "ferax.transforms.custom": ["closure_convert", "custom_gradient", "custom_jvp", "custom_vjp"],
+    "ferax.transforms.custom": [
+        "closure_convert", "custom_gradient", "custom_jvp", "custom_vjp",
+    ],
     "ferax.transforms.rematerialize": ["checkpoint", "checkpoint_policies", "remat"],
     "ferax.transforms.scopes": ["ensure_compile_time_eval", "named_call", "named_scope"],
     "ferax.engines.devices": [

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
-from ferax.transforms.rematerialize import checkpoint, checkpoint_name, checkpoint_policies, remat
+from ferax.transforms.rematerialize import (
+    checkpoint,
+    checkpoint_name,
+    checkpoint_policies,
+    remat,
+)
 
 __all__ = ["checkpoint", "checkpoint_name", "checkpoint_policies", "remat"]

@@ -49,6 +49,12 @@ def _boolean(value: Any) -> bool:
     raise ValueError("must be True or False")
 
 
+def _only_true(value: Any) -> bool:
+    if not _boolean(value):
+        raise ValueError("must be True")
+    return True
+
+
 def _choice(*options: str, **synonyms: str) -> Callable[[Any], Any]:
     def parse(value: Any) -> Any:
         value = synonyms.get(value, value) if isinstance(value, str) else value
@@ -99,8 +105,8 @@ FLAGS: dict[str, Flag] = {
              "PRNGKey gives new-style keys (dtype key<fry>)", True, bare=True),
         Flag("legacy_prng_key", "allow", _choice("allow", "warn", "error"),
              "what happens when a raw uint32 key is given to a random function", True),
-        Flag("threefry_partitionable", True, _boolean,
-             "random bits are counted per element, so that they shard freely", True,
+        Flag("threefry_partitionable", True, _only_true,
+             "random bits are counted per element; the older layout is not offered",
              bare=True),
         Flag("disable_jit", False, _boolean,
              "jit runs the Python function itself", True, bare=True),

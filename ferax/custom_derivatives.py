@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
-from ferax.transforms.custom import closure_convert, custom_gradient, custom_jvp, custom_vjp
+from ferax.transforms.custom import (
+    closure_convert,
+    custom_gradient,
+    custom_jvp,
+    custom_vjp,
+)
 
 __all__ = ["closure_convert", "custom_gradient", "custom_jvp", "custom_vjp"]

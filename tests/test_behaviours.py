@@ -192,7 +192,7 @@ def test_tracing_happens_once_per_type(capsys):
 
     @ferax.jit
     def f(x):
-        print("tracing")
+        print("tracing")  # noqa: T201
         return x * 2
 
     f(jnp.ones(3))
@@ -231,7 +231,9 @@ def test_jaxpr_of_an_impure_function():
 
 def test_boolean_mask_under_jit():
     """The error says that the shape depends on values, where, and what else to do."""
-    with pytest.raises(ferax.errors.NonConcreteBooleanIndexError, match="where") as info:
+    with pytest.raises(
+        ferax.errors.NonConcreteBooleanIndexError, match="where"
+    ) as info:
         ferax.jit(lambda x: x[x < 0])(jnp.ones(3))
     assert "test_behaviours.py" in str(info.value)
 
@@ -337,7 +339,9 @@ def test_value_and_grad_and_aux():
     """(value, gradient); ((value, aux), gradient)."""
     value, gradient = ferax.value_and_grad(lambda x: x**2)(3.0)
     assert (float(value), float(gradient)) == (9.0, 6.0)
-    (value, aux), gradient = ferax.value_and_grad(lambda x: (x**2, {"x": x}), has_aux=True)(3.0)
+    (value, aux), gradient = ferax.value_and_grad(
+        lambda x: (x**2, {"x": x}), has_aux=True
+    )(3.0)
     assert (float(value), float(aux["x"]), float(gradient)) == (9.0, 3.0, 6.0)
 
 
@@ -380,7 +384,9 @@ def test_linear_regression():
 def test_stop_gradient_and_per_example_gradients():
     """A constant for differentiation; vmap(grad) gives one gradient per example."""
     assert float(ferax.grad(lambda x: x * lax.stop_gradient(x))(3.0)) == 3.0
-    got = ferax.vmap(ferax.grad(lambda w, x: jnp.sin(w * x)), (None, 0))(2.0, jnp.arange(3.0))
+    got = ferax.vmap(ferax.grad(lambda w, x: jnp.sin(w * x)), (None, 0))(
+        2.0, jnp.arange(3.0)
+    )
     close(got, np.cos(2 * np.arange(3.0)) * np.arange(3.0))
 
 
@@ -410,9 +416,7 @@ def test_convolve_mapped():
     xs, ws = np.stack([x, 2 * x]), np.stack([w, w + 1])
     loop = np.stack([np.asarray(convolve(a, b)) for a, b in zip(xs, ws)])
     close(ferax.vmap(convolve)(xs, ws), loop)
-    close(
-        ferax.vmap(convolve, in_axes=1, out_axes=1)(xs.T, ws.T), loop.T
-    )
+    close(ferax.vmap(convolve, in_axes=1, out_axes=1)(xs.T, ws.T), loop.T)
     one = np.stack([np.asarray(convolve(a, w)) for a in xs])
     close(ferax.vmap(convolve, in_axes=[0, None])(xs, w), one)
 
@@ -423,14 +427,18 @@ def test_vmap_of_control_flow_and_random():
     def collatz(n):
         def body(state):
             n, steps = state
-            return lax.cond(n % 2 == 0, lambda m: m // 2, lambda m: 3 * m + 1, n), steps + 1
+            return lax.cond(
+                n % 2 == 0, lambda m: m // 2, lambda m: 3 * m + 1, n
+            ), steps + 1
 
         return lax.while_loop(lambda s: s[0] != 1, body, (n, 0))[1]
 
     ns = jnp.array([1, 6, 7, 27])
     assert ferax.vmap(collatz)(ns).tolist() == [0, 8, 16, 111]
     assert ferax.jit(ferax.vmap(collatz))(ns).tolist() == [0, 8, 16, 111]
-    totals = ferax.vmap(lambda xs: lax.scan(lambda c, x: (c + x, c), 0.0, xs)[0])(jnp.ones((2, 4)))
+    totals = ferax.vmap(lambda xs: lax.scan(lambda c, x: (c + x, c), 0.0, xs)[0])(
+        jnp.ones((2, 4))
+    )
     assert totals.tolist() == [4.0, 4.0]
     keys = random.split(random.key(0), 3)
     got = ferax.vmap(lambda k: random.normal(k, (2,)))(keys)

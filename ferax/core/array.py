@@ -12,7 +12,7 @@ other is `slots.engine`).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -35,7 +35,9 @@ def engine() -> Any:
     """The device engine (XLA), loaded on first use."""
     if slots.engine is None:
         if slots.load_engine is None:
-            raise RuntimeError("no device engine is installed; `import ferax` installs XLA's")
+            raise RuntimeError(
+                "no device engine is installed; `import ferax` installs XLA's"
+            )
         slots.engine = slots.load_engine()
     return slots.engine
 
@@ -77,6 +79,46 @@ class Array:
         """Bytes of all elements."""
         return self.size * self.itemsize
 
+    if TYPE_CHECKING:  # installed by ferax/numpy/methods.py
+
+        def __getattr__(self, name: str) -> Any: ...
+        def __getitem__(self, index: Any) -> Any: ...
+        def __iter__(self) -> Iterator[Any]: ...
+        def __neg__(self) -> Any: ...
+        def __pos__(self) -> Any: ...
+        def __invert__(self) -> Any: ...
+        def __abs__(self) -> Any: ...
+        def __add__(self, other: Any, /) -> Any: ...
+        def __radd__(self, other: Any, /) -> Any: ...
+        def __sub__(self, other: Any, /) -> Any: ...
+        def __rsub__(self, other: Any, /) -> Any: ...
+        def __mul__(self, other: Any, /) -> Any: ...
+        def __rmul__(self, other: Any, /) -> Any: ...
+        def __truediv__(self, other: Any, /) -> Any: ...
+        def __rtruediv__(self, other: Any, /) -> Any: ...
+        def __floordiv__(self, other: Any, /) -> Any: ...
+        def __rfloordiv__(self, other: Any, /) -> Any: ...
+        def __mod__(self, other: Any, /) -> Any: ...
+        def __rmod__(self, other: Any, /) -> Any: ...
+        def __pow__(self, other: Any, /) -> Any: ...
+        def __rpow__(self, other: Any, /) -> Any: ...
+        def __matmul__(self, other: Any, /) -> Any: ...
+        def __rmatmul__(self, other: Any, /) -> Any: ...
+        def __and__(self, other: Any, /) -> Any: ...
+        def __rand__(self, other: Any, /) -> Any: ...
+        def __or__(self, other: Any, /) -> Any: ...
+        def __ror__(self, other: Any, /) -> Any: ...
+        def __xor__(self, other: Any, /) -> Any: ...
+        def __rxor__(self, other: Any, /) -> Any: ...
+        def __lshift__(self, other: Any, /) -> Any: ...
+        def __rlshift__(self, other: Any, /) -> Any: ...
+        def __rshift__(self, other: Any, /) -> Any: ...
+        def __rrshift__(self, other: Any, /) -> Any: ...
+        def __lt__(self, other: Any, /) -> Any: ...
+        def __le__(self, other: Any, /) -> Any: ...
+        def __gt__(self, other: Any, /) -> Any: ...
+        def __ge__(self, other: Any, /) -> Any: ...
+
     def __len__(self) -> int:
         if not self.aval.shape:
             raise TypeError("len() of an array without dimensions")
@@ -94,9 +136,6 @@ class Array:
             f"x[{_show_index(index)}] = {_show(value)}, write "
             f"x = x.at[{_show_index(index)}].set({_show(value)})"
         )
-
-    def __iadd__(self, other: Any) -> Any:
-        return self + other  # type: ignore[operator]
 
 
 def _show(value: Any) -> str:
@@ -123,7 +162,11 @@ class Concrete(Array):
     __slots__ = ("aval", "_host", "_buffer", "_committed")
 
     def __init__(
-        self, aval: Aval, host: np.ndarray | None, buffer: Any = None, committed: Any = False
+        self,
+        aval: Aval,
+        host: np.ndarray | None,
+        buffer: Any = None,
+        committed: Any = False,
     ):
         self.aval = aval
         self._host = host
@@ -159,12 +202,16 @@ class Concrete(Array):
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         if dtypes.is_key(self.aval.dtype):
-            raise TypeError("random keys are opaque; random.key_data(key) gives their words")
+            raise TypeError(
+                "random keys are opaque; random.key_data(key) gives their words"
+            )
         view = self.host().view()
         view.flags.writeable = False
         if dtype is not None and np.dtype(dtype) != view.dtype:
             if copy is False:
-                raise ValueError(f"cannot view {self.aval.short()} as {dtype} without a copy")
+                raise ValueError(
+                    f"cannot view {self.aval.short()} as {dtype} without a copy"
+                )
             return view.astype(dtype)
         return view.copy() if copy else view
 
@@ -211,7 +258,9 @@ class Concrete(Array):
     def __index__(self) -> int:
         value = self._scalar("an index")
         if not dtypes.is_integer(self.aval.dtype):
-            raise TypeError(f"only integer arrays can be indices; got {self.aval.short()}")
+            raise TypeError(
+                f"only integer arrays can be indices; got {self.aval.short()}"
+            )
         return int(value)
 
     def item(self, *args: int) -> Any:
@@ -228,17 +277,21 @@ class Concrete(Array):
     def __iter__(self) -> Iterator[Any]:
         if not self.aval.shape:
             raise TypeError("iteration over an array without dimensions")
-        return (self[i] for i in range(self.aval.shape[0]))  # type: ignore[index]
+        return (self[i] for i in range(self.aval.shape[0]))
 
     def __repr__(self) -> str:
         if dtypes.is_key(self.aval.dtype):
             words = dtypes.key_words(self.host(), self.aval.dtype)
             return f"Array({self.aval.short()}) overlaying:\n{words}"
-        kind = f"dtype={self.aval.dtype.name}" + (", weak_type=True" if self.weak_type else "")
+        kind = f"dtype={self.aval.dtype.name}" + (
+            ", weak_type=True" if self.weak_type else ""
+        )
         if self.size == 0:
             empty = "[]" if self.shape == (0,) else f"[], shape={self.shape}"
             return f"Array({empty}, {kind})"
-        body = np.array2string(self.host(), separator=", ", prefix="Array(", suffix=", )")
+        body = np.array2string(
+            self.host(), separator=", ", prefix="Array(", suffix=", )"
+        )
         return f"Array({body}, {kind})"
 
     def __str__(self) -> str:
@@ -311,7 +364,7 @@ class Concrete(Array):
             engine().fetch_early(self._buffer)
 
     def is_ready(self) -> bool:
-        return self._buffer is None or self._buffer.is_ready()  # type: ignore[no-any-return]
+        return self._buffer is None or self._buffer.is_ready()
 
     def delete(self) -> None:
         """Free the memory now; the array cannot be used afterwards."""

@@ -25,6 +25,7 @@ class Aval:
     shape: Shape
     dtype: Any  # np.dtype or an extended dtype such as that of random keys
     weak_type: bool
+    _tangent: Aval | None
 
     def __new__(cls, shape: Shape, dtype: Any, weak_type: bool = False) -> Aval:
         key = (shape, dtype, weak_type)
@@ -52,7 +53,10 @@ class Aval:
         return math.prod(self.shape)
 
     def update(
-        self, shape: Shape | None = None, dtype: Any = None, weak_type: bool | None = None
+        self,
+        shape: Shape | None = None,
+        dtype: Any = None,
+        weak_type: bool | None = None,
     ) -> Aval:
         """A copy with some of the fields replaced."""
         return Aval(
@@ -66,11 +70,12 @@ class Aval:
 
     def tangent(self) -> Aval:
         """The aval of this value's tangents: itself, or float0 where it is discrete."""
-        if self._tangent is None:
+        aval = self._tangent
+        if aval is None:
             smooth = dtypes.is_inexact(self.dtype)
             aval = self.strong() if smooth else Aval(self.shape, dtypes.float0)
             object.__setattr__(self, "_tangent", aval)
-        return self._tangent  # type: ignore[no-any-return]
+        return aval
 
     def short(self) -> str:
         """As printed in jaxprs and error messages: `float32[3,4]`."""

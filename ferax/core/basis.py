@@ -41,10 +41,14 @@ def _not_key(dtype: Any) -> bool:
 
 ANY = Kinds("any", lambda d: True)
 ORDERED = Kinds("bool, integer, floating or complex", _not_key)
-NUMERIC = Kinds("integer, floating or complex", lambda d: _not_key(d) and not dtypes.is_bool(d))
+NUMERIC = Kinds(
+    "integer, floating or complex", lambda d: _not_key(d) and not dtypes.is_bool(d)
+)
 INEXACT = Kinds("floating or complex", dtypes.is_inexact)
 FLOATING = Kinds("floating", dtypes.is_floating)
-REAL = Kinds("integer or floating", lambda d: dtypes.is_integer(d) or dtypes.is_floating(d))
+REAL = Kinds(
+    "integer or floating", lambda d: dtypes.is_integer(d) or dtypes.is_floating(d)
+)
 INTEGRAL = Kinds("integer", dtypes.is_integer)
 BITS = Kinds("bool or integer", lambda d: dtypes.is_integer(d) or dtypes.is_bool(d))
 
@@ -71,12 +75,16 @@ class Elementwise(Primitive, family=True):
                     "promote; use jnp's function of that name, or convert with x.astype(…)."
                 )
         self.check_dtype(avals)
-        return [Aval(self.result_shape(avals), self.result_dtype(*(a.dtype for a in avals)))]
+        return [
+            Aval(self.result_shape(avals), self.result_dtype(*(a.dtype for a in avals)))
+        ]
 
     def check_dtype(self, avals: Sequence[Aval]) -> None:
         if avals[0].dtype not in self.accepts:
             listing = ", ".join(a.short() for a in avals)
-            raise TypeError(f"{self.name} accepts {self.accepts.name} arrays; got {listing}")
+            raise TypeError(
+                f"{self.name} accepts {self.accepts.name} arrays; got {listing}"
+            )
 
     def result_shape(self, avals: Sequence[Aval]) -> Shape:
         first = avals[0].shape
@@ -96,7 +104,8 @@ class Elementwise(Primitive, family=True):
         ):
             return self.bind(*args), [mapped.pop()]
         aligned = [
-            x if d is None else align_ranks(moveaxis(x, d, 0), rank) for x, d in zip(args, dims)
+            x if d is None else align_ranks(moveaxis(x, d, 0), rank)
+            for x, d in zip(args, dims)
         ]
         return self.bind(*aligned), [0]
 
@@ -150,7 +159,9 @@ class Binary(Elementwise, family=True):
         if type(ty) is not Zero:
             part = mul(ty, self.derivative_y(x, y, z))
             out = part if out is None else add(out, part)
-        return [z], [Zero(z.aval.tangent()) if out is None else broadcast_to(out, z.shape)]
+        return [z], [
+            Zero(z.aval.tangent()) if out is None else broadcast_to(out, z.shape)
+        ]
 
     transpose = cannot("not linear")
 
@@ -210,7 +221,9 @@ class Reduction(Primitive, family=True):
 
     def abstract(self, x: Aval) -> list[Aval]:
         if x.dtype not in self.accepts:
-            raise TypeError(f"{self.name} accepts {self.accepts.name} arrays; got {x.short()}")
+            raise TypeError(
+                f"{self.name} accepts {self.accepts.name} arrays; got {x.short()}"
+            )
         shapes.canonical_axes(self.axes, x.ndim, who=self.name)
         return [Aval(tuple(x.shape[i] for i in self.kept(x)), x.dtype)]
 
@@ -238,7 +251,9 @@ class Add(Elementwise):
         if type(tx) is not Zero and type(ty) is not Zero:
             return [z], [self(tx, ty)]
         t = ty if type(tx) is Zero else tx
-        return [z], [Zero(z.aval.tangent()) if type(t) is Zero else broadcast_to(t, z.shape)]
+        return [z], [
+            Zero(z.aval.tangent()) if type(t) is Zero else broadcast_to(t, z.shape)
+        ]
 
     def transpose(self, cts: Any, args: Any) -> list[Any]:
         (ct,) = cts
@@ -260,7 +275,9 @@ class Sub(Elementwise):
             t = tx
         else:
             t = neg(ty) if type(tx) is Zero else self(tx, ty)
-        return [z], [Zero(z.aval.tangent()) if type(t) is Zero else broadcast_to(t, z.shape)]
+        return [z], [
+            Zero(z.aval.tangent()) if type(t) is Zero else broadcast_to(t, z.shape)
+        ]
 
     def transpose(self, cts: Any, args: Any) -> list[Any]:
         (ct,), (x, y) = cts, args
@@ -313,7 +330,9 @@ class SelectN(Elementwise):
 
     def abstract(self, which: Aval, *cases: Aval) -> list[Aval]:
         if not (dtypes.is_bool(which.dtype) or dtypes.is_integer(which.dtype)):
-            raise TypeError(f"select_n: the selector must be bool or int32; got {which.short()}")
+            raise TypeError(
+                f"select_n: the selector must be bool or int32; got {which.short()}"
+            )
         if dtypes.is_bool(which.dtype) and len(cases) > 2:
             raise TypeError(f"select_n: a bool selector has 2 cases; got {len(cases)}")
         if len({c.dtype for c in cases}) > 1:
@@ -336,7 +355,9 @@ class SelectN(Elementwise):
         out = cases[0]
         for i, case in enumerate(cases[1:], 1):
             out = np.where(index == i, case, out)
-        return [np.array(np.broadcast_to(out, np.broadcast_shapes(which.shape, out.shape)))]
+        return [
+            np.array(np.broadcast_to(out, np.broadcast_shapes(which.shape, out.shape)))
+        ]
 
     def stablehlo(self, hlo: Any, which: Any, *cases: Any) -> list[Any]:
         shape = hlo.out[0].shape
@@ -369,7 +390,9 @@ class SelectN(Elementwise):
                 answers.append(None)
                 continue
             picked = [ct if j == i else zero for j in range(len(cases))]
-            answers.append(unbroadcast(broadcast_to(self(which, *picked), ct.shape), case))
+            answers.append(
+                unbroadcast(broadcast_to(self(which, *picked), ct.shape), case)
+            )
         return answers
 
 
@@ -410,7 +433,9 @@ class Convert(Primitive):
 
 # -- shape ---------------------------------------------------------------------------------
 
-_MATERIALIZE = 4096  # elements up to which filling costs less than NumPy's broadcast views
+_MATERIALIZE = (
+    4096  # elements up to which filling costs less than NumPy's broadcast views
+)
 
 
 class BroadcastInDim(Structural):
@@ -641,7 +666,8 @@ def full(shape: Shape, value: Any, dtype: Any) -> Any:
     """An array of one value: filled at once when eager, a broadcast when staged."""
     if state.trace is None:
         return Concrete(
-            Aval(shape, dtype), np.full(shape, value, dtypes.carrier(dtypes.as_dtype(dtype)))
+            Aval(shape, dtype),
+            np.full(shape, value, dtypes.carrier(dtypes.as_dtype(dtype))),
         )
     host = np.asarray(value).astype(dtypes.carrier(dtypes.as_dtype(dtype)))
     return broadcast_in_dim(Concrete(Aval((), dtype), host), shape, ())
@@ -664,7 +690,9 @@ def unbroadcast(ct: Any, x: Any) -> Any:
     if ct.shape == x.shape:
         return ct
     extra = ct.ndim - x.ndim
-    grown = [i + extra for i, n in enumerate(x.shape) if n == 1 and ct.shape[i + extra] != 1]
+    grown = [
+        i + extra for i, n in enumerate(x.shape) if n == 1 and ct.shape[i + extra] != 1
+    ]
     return reshape(reduce_sum(ct, (*range(extra), *grown)), x.shape)
 
 

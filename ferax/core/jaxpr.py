@@ -108,7 +108,9 @@ class Jaxpr:
         self.invars = list(invars)
         self.outvars = list(outvars)
         self.eqns = list(eqns)
-        self.memo: dict[Any, Any] = {}  # what transformations derived from it; see `derived`
+        self.memo: dict[
+            Any, Any
+        ] = {}  # what transformations derived from it; see `derived`
 
     @property
     def in_avals(self) -> list[Aval]:
@@ -229,7 +231,9 @@ class StageTrace(Trace):
 
     def process(self, op: Any, args: tuple[Any, ...]) -> list[Any]:
         inputs = [
-            a.var if type(a) is StageTracer and a.trace is self else self.capture(a, op.name)
+            a.var
+            if type(a) is StageTracer and a.trace is self
+            else self.capture(a, op.name)
             for a in args
         ]
         avals = tuple([v.aval for v in inputs])
@@ -249,10 +253,14 @@ class StageTrace(Trace):
         value = to_array(x, where)
         if isinstance(value, Tracer):
             if value.trace is self:
-                return value.var  # type: ignore[attr-defined,no-any-return]
+                return value.var  # type: ignore[no-any-return]
             if not value.trace.alive or not self.encloses(value.trace):
                 raise errors.UnexpectedTracerError(leak_message(value, where))
-        elif not value.aval.shape and value._host is not None and not dtypes.is_key(value.dtype):
+        elif (
+            not value.aval.shape
+            and value._host is not None
+            and not dtypes.is_key(value.dtype)
+        ):
             return Literal(value._host, value.aval)
         var = self.constvars[id(x)] = Var(value.aval)
         self.consts.append(value)
@@ -314,7 +322,9 @@ def eval_jaxpr(jaxpr: Jaxpr, consts: Sequence[Any], args: Sequence[Any]) -> list
 # -- pruning -------------------------------------------------------------------------------
 
 
-def prune(jaxpr: Jaxpr, wanted: Sequence[bool] | None = None) -> tuple[Jaxpr, list[bool]]:
+def prune(
+    jaxpr: Jaxpr, wanted: Sequence[bool] | None = None
+) -> tuple[Jaxpr, list[bool]]:
     """Drop equations whose results nobody uses, and outputs that are not wanted.
 
     All inputs stay; the second result says which of them are used.
@@ -327,7 +337,9 @@ def prune(jaxpr: Jaxpr, wanted: Sequence[bool] | None = None) -> tuple[Jaxpr, li
             eqns.append(eqn)
             used.update(v for v in eqn.inputs if type(v) is Var)
     eqns.reverse()
-    pruned = Jaxpr(jaxpr.invars, outvars, eqns, [v for v in jaxpr.constvars if v in used])
+    pruned = Jaxpr(
+        jaxpr.invars, outvars, eqns, [v for v in jaxpr.constvars if v in used]
+    )
     return pruned, [v in used for v in jaxpr.invars]
 
 
@@ -352,7 +364,9 @@ def check_jaxpr(jaxpr: Jaxpr) -> None:
         results = eqn.op.infer(tuple(v.aval for v in eqn.inputs))
         found = tuple(v.aval for v in eqn.outputs)
         if [a.strong() for a in results] != [a.strong() for a in found]:
-            raise errors.JaxprTypeError(f"{eqn} should give {results}, is typed {found}")
+            raise errors.JaxprTypeError(
+                f"{eqn} should give {results}, is typed {found}"
+            )
         for var in eqn.outputs:
             define(var, eqn.op.name)
     for v in jaxpr.outvars:
@@ -364,7 +378,9 @@ def check_jaxpr(jaxpr: Jaxpr) -> None:
 
 
 def literal_text(literal: Literal) -> str:
-    value = literal.value.item() if literal.value.dtype.kind != "V" else literal.value[()]
+    value = (
+        literal.value.item() if literal.value.dtype.kind != "V" else literal.value[()]
+    )
     return str(value)
 
 
@@ -392,7 +408,9 @@ class _Printer:
 
     def eqn(self, eqn: Eqn, indent: str = "") -> str:
         lhs = " ".join(self.typed(v) for v in eqn.outputs)
-        shown = {k: self.param(v, indent) for k, v in eqn.params.items() if v is not None}
+        shown = {
+            k: self.param(v, indent) for k, v in eqn.params.items() if v is not None
+        }
         inner = f"\n{indent}  ".join(f"{k}={v}" for k, v in shown.items())
         if len(inner) <= 80 and not any("\n" in v for v in shown.values()):
             inner = " ".join(f"{k}={v}" for k, v in shown.items())

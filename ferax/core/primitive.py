@@ -14,12 +14,15 @@ The families that carry what operations have in common are in `core/basis.py`.
 from __future__ import annotations
 
 import re
+from inspect import get_annotations
 from typing import Any, ClassVar, dataclass_transform
 
 from ferax.core.avals import Aval
 from ferax.core.tracing import eager, state
 
-_FULL = 4096  # interned instances (or remembered result types) before a table starts afresh
+_FULL = (
+    4096  # interned instances (or remembered result types) before a table starts afresh
+)
 
 
 class cannot:
@@ -28,15 +31,17 @@ class cannot:
     def __init__(self, reason: str):
         self.reason = reason
 
-    def __set_name__(self, owner: type, rule: str) -> None:
+    def __set_name__(self, owner: Any, rule: str) -> None:
         self.rule = rule
 
-    def __get__(self, op: Any, owner: type) -> Any:
+    def __get__(self, op: Any, owner: Any) -> Any:
         if op is None:
             return self
 
         def refuse(*args: Any, **kwargs: Any) -> Any:
-            raise NotImplementedError(f"{owner.name} has no {self.rule} rule: {self.reason}")  # type: ignore[attr-defined]
+            raise NotImplementedError(
+                f"{owner.name} has no {self.rule} rule: {self.reason}"
+            )
 
         return refuse
 
@@ -61,10 +66,18 @@ class _Interned(type):
             op = table.setdefault(values, cls._build(values))
         return op
 
-    def _complete(cls, values: tuple[Any, ...], named: dict[str, Any]) -> tuple[Any, ...]:
+    def _complete(
+        cls, values: tuple[Any, ...], named: dict[str, Any]
+    ) -> tuple[Any, ...]:
         given = dict(zip(cls.fields, values))
-        if len(values) > len(cls.fields) or (set(named) & set(given)) or set(named) - set(cls.fields):
-            raise TypeError(f"{cls.__name__} has the fields {cls.fields}; got {values}, {named}")
+        if (
+            len(values) > len(cls.fields)
+            or (set(named) & set(given))
+            or set(named) - set(cls.fields)
+        ):
+            raise TypeError(
+                f"{cls.__name__} has the fields {cls.fields}; got {values}, {named}"
+            )
         given = {**cls._defaults, **given, **named}
         try:
             return tuple(given[f] for f in cls.fields)
@@ -72,7 +85,7 @@ class _Interned(type):
             raise TypeError(f"{cls.__name__} needs the field {missing}") from None
 
     def _build(cls, values: tuple[Any, ...]) -> Any:
-        op = object.__new__(cls)
+        op: Any = object.__new__(cls)  # type: ignore[arg-type]
         op.__dict__.update(zip(cls.fields, values))
         op.__dict__["_results"] = {}
         return op
@@ -100,16 +113,23 @@ class Primitive(metaclass=_Interned):
     )  # fmt: skip
     name: ClassVar[str] = ""
     fields: ClassVar[tuple[str, ...]] = ()
+    is_family: ClassVar[bool] = True  # it carries what operations have in common
     effects: ClassVar[bool] = False
-    calls: ClassVar[bool] = False  # it runs programs: `execute` instead of `numpy` when eager
+    calls: ClassVar[bool] = (
+        False  # it runs programs: `execute` instead of `numpy` when eager
+    )
     keeps_weak_type: ClassVar[bool] = True  # results are weak where all operands are
     _defaults: ClassVar[dict[str, Any]] = {}
     _instances: ClassVar[dict[tuple[Any, ...], Any] | None] = {}
     _results: dict[Any, tuple[Aval, ...]]
 
     def __init_subclass__(cls, family: bool = False, interned: bool = True) -> None:
-        own = [f for f, t in cls.__dict__.get("__annotations__", {}).items()
-               if not str(t).startswith(("ClassVar", "typing.ClassVar"))]  # fmt: skip
+        own = [
+            f
+            for f, t in get_annotations(cls).items()
+            if not str(t).startswith("ClassVar")
+        ]
+        cls.is_family = family
         cls.fields = tuple(dict.fromkeys([*cls.fields, *own]))
         cls._defaults = {f: getattr(cls, f) for f in cls.fields if hasattr(cls, f)}
         cls._instances = {} if interned else None

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from ferax import dtypes, errors
+from ferax.config import config
 from ferax.core.array import Array, Concrete, engine
 from ferax.core.avals import Aval
 
@@ -103,7 +104,9 @@ class Tracer(Array):
     def _known(self, error: type[Exception], what: str) -> Concrete:
         value = self.concrete()
         if value is None:
-            raise error(errors.traced_value_message(what, self.aval.short(), self.origin()))
+            raise error(
+                errors.traced_value_message(what, self.aval.short(), self.origin())
+            )
         return value
 
     def __bool__(self) -> bool:
@@ -135,7 +138,7 @@ class Tracer(Array):
     def __iter__(self) -> Iterator[Any]:
         if not self.aval.shape:
             raise TypeError("iteration over an array without dimensions")
-        return (self[i] for i in range(self.aval.shape[0]))  # type: ignore[index]
+        return (self[i] for i in range(self.aval.shape[0]))
 
     def __reduce__(self) -> Any:
         raise errors.ConcretizationTypeError(
@@ -179,12 +182,18 @@ def to_array(x: Any, who: str = "", what: str = "argument") -> Any:
         return Concrete(Aval(host.shape, dtype), host)
     if hasattr(x, "__jax_array__"):
         return x.__jax_array__()
-    if isinstance(x, (bool, int, float, complex)):  # their subclasses: np.float64, enums
+    if isinstance(
+        x, (bool, int, float, complex)
+    ):  # their subclasses: np.float64, enums
         return _from_scalar(x)
     prefix = f"{who}: " if who else ""
     raise TypeError(
         f"{prefix}{what} must be an array or a number; got {type(x).__name__}"
-        + (". Convert it with jnp.array(…) first." if isinstance(x, (list, tuple)) else "")
+        + (
+            ". Convert it with jnp.array(…) first."
+            if isinstance(x, (list, tuple))
+            else ""
+        )
     )
 
 
@@ -215,7 +224,9 @@ def aval_of(x: Any) -> Aval:
         return x
     if hasattr(x, "shape") and hasattr(x, "dtype"):
         return Aval(
-            tuple(x.shape), dtypes.canonical(x.dtype), bool(getattr(x, "weak_type", False))
+            tuple(x.shape),
+            dtypes.canonical(x.dtype),
+            bool(getattr(x, "weak_type", False)),
         )
     return to_array(x).aval  # type: ignore[no-any-return]
 
@@ -250,13 +261,29 @@ def eager(op: Any, args: tuple[Any, ...]) -> list[Any]:
         if type(out) is not np.ndarray:
             out = np.asarray(out, dtypes.carrier(aval.dtype))
         arrays.append(Concrete(aval, out))
+    if config.enable_checks:
+        _check_results(op, arrays)
     return arrays
+
+
+def _check_results(op: Any, arrays: list[Any]) -> None:
+    for a in arrays:
+        host = a._host
+        if host.shape != a.shape or host.dtype != dtypes.carrier(a.dtype):
+            raise TypeError(
+                f"the numpy rule of {op.name} gave {host.dtype.name}{list(host.shape)} where its "
+                f"abstract rule says {a.aval.short()}"
+            )
 
 
 def leak_message(tracer: Any, where: str) -> str:
     """The text for a tracer met where it has no business."""
     trace = tracer.trace
-    fate = "has finished" if not trace.alive else "is running elsewhere (in another thread?)"
+    fate = (
+        "has finished"
+        if not trace.alive
+        else "is running elsewhere (in another thread?)"
+    )
     return (
         f"{where}: a traced value ({tracer.aval.short()}) was used outside of the "
         f"transformation that made it, which {fate}. It was probably stored in a global, an "

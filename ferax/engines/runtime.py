@@ -129,7 +129,7 @@ def _register_cuda_targets(capsule: Any) -> None:
             extension.register_custom_type(capsule, name, kind)
         for name, target in extension.ffi_handlers().items():
             extension.register_custom_call_target(capsule, name, target, "CUDA", 1)
-        for room in ("gpu_solver", "gpu_linalg", "gpu_prng", "gpu_sparse", "gpu_rnn"):
+        for room in ("gpu_solver", "gpu_linalg", "gpu_prng", "gpu_sparse"):
             registrations = importlib.import_module(f"jaxlib.{room}").registrations()
             for name, target, api in registrations.get("CUDA", ()):
                 extension.register_custom_call_target(
@@ -376,7 +376,12 @@ def placement(where: Any, ndim: int = 0) -> Any:
 
 def site(sharding: Sharding) -> Any:
     """The placement of a program that runs on the devices of a sharding."""
-    return placement(CompilerSharding(ordered_devices(sharding), _REPLICATED))
+    return site_of(ordered_devices(sharding))
+
+
+def site_of(devices: tuple[Any, ...]) -> Any:
+    """The placement of a program that runs on these devices."""
+    return placement(CompilerSharding(devices, _REPLICATED))
 
 
 # -- transfers -----------------------------------------------------------------------------

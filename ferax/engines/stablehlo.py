@@ -109,6 +109,7 @@ def quoted(text: str) -> str:
 
 # -- constants -------------------------------------------------------------------------------
 
+_TOKEN = Aval((), np.dtype(np.int32))  # what ordered callbacks give to the next one
 _LISTED = 32  # constants of more elements are written as their bytes
 
 
@@ -205,18 +206,16 @@ class Builder:
         self.out = ()
         self.lines: list[str] = []
         self.constants: dict[Any, Value] = {}  # of the region being written
-        self.functions: dict[
-            Any, str
-        ] = {}  # jaxpr (or another identity) -> function name
+        self.functions: dict[Any, str | None] = {}  # by jaxpr; None: written in place
+        self.token: Value | None = None  # what the next ordered callback waits for
         self.definitions: list[str] = []  # finished private functions
         self.names: set[str] = {"main"}
         self.callbacks: list[Callable[..., Any]] = []
         self.targets: set[str] = set()  # custom calls in use
         self.meshes: dict[Any, str] = {}  # of shardings in use -> symbol
-        self.devices: tuple[
-            Any, ...
-        ] = ()  # that the program runs on, as XLA numbers them
+        self.devices: tuple[Any, ...] = ()  # where it runs, as XLA numbers them
         self._count = 0
+        self._ordered = False  # whether the regions just written have ordered callbacks
 
     # -- writing ---------------------------------------------------------------------------
 
@@ -262,6 +261,8 @@ class Builder:
         names = ", ".join([v.name for v in operands])
         in_types = ", ".join([v.type for v in operands])
         middle = f" ({', '.join(regions)})" if regions else ""
+        if regions:
+            self._ordered = False
         if attrs:
             middle += f" {{{attrs}}}"
         equals = f"{left} = " if left else ""
@@ -278,7 +279,12 @@ class Builder:
         """An operation on two operands of the same type, which is the result's too."""
         return self.emit(op, (x, y), x.aval)  # type: ignore[no-any-return]
 
-    def region(self, in_avals: Sequence[Aval], fn: Callable[..., Any]) -> str:
+    def region(
+        self,
+        in_avals: Sequence[Aval],
+        fn: Callable[..., Any],
+        end: str = "stablehlo.return",
+    ) -> str:
         """The text of a region: `fn(*block_arguments)` gives the values it returns.
 
         Constants written inside stay inside. A Value is taken as a list of one.
@@ -288,7 +294,7 @@ class Builder:
         values = [
             Value(f"%a{n + i}", a, tensor_type(a)) for i, a in enumerate(in_avals)
         ]
-        outer = self.lines, self.constants, self.out
+        outer = self.lines, self.constants, self.out, self.token
         self.lines, self.constants = [], {}
         try:
             outs = fn(*values)
@@ -297,10 +303,11 @@ class Builder:
             names = ", ".join(v.name for v in outs)
             types = ", ".join(v.type for v in outs)
             signature = f" : ({types}) -> ()"
-            self.lines.append(f'"stablehlo.return"({names}){signature}')
+            self.lines.append(f'"{end}"({names}){signature}')
             body = "\n".join(self.lines)
+            self._ordered |= self.token is not outer[3]
         finally:
-            self.lines, self.constants, self.out = outer
+            self.lines, self.constants, self.out, self.token = outer
         heads = ", ".join(f"{v.name}: {v.type}" for v in values)
         label = f"^bb0({heads}):" if heads else ""
         return f"{{\n{label}\n{body}\n}}"
@@ -502,8 +509,25 @@ class Builder:
     ) -> list[Value]:
         """`while condition(*carry): carry = body(*carry)`; both may use outer values."""
         avals = [v.aval for v in carry]
-        regions = (self.region(avals, condition), self.region(avals, body))
-        return self.emit("while", carry, avals, regions=regions)  # type: ignore[no-any-return]
+        regions = [self.region(avals, condition), self.region(avals, body)]
+        if not self._ordered:
+            return self.emit("while", carry, avals, regions=regions)  # type: ignore[no-any-return]
+
+        # Ordered callbacks: the loop carries what the next one waits for. XLA may know the
+        # other results before the loop has run.
+        def first(*values: Value) -> Value:
+            return condition(*values[:-1])
+
+        def further(*values: Value) -> list[Value]:
+            self.token = values[-1]
+            outs = body(*values[:-1])
+            return [*outs, self.token]
+
+        avals.append(_TOKEN)
+        regions = [self.region(avals, first), self.region(avals, further)]
+        outs = self.emit("while", [*carry, self._waiting()], avals, regions=regions)
+        self.token = outs[-1]
+        return outs[:-1]  # type: ignore[no-any-return]
 
     def case(
         self,
@@ -513,7 +537,23 @@ class Builder:
     ) -> list[Value]:
         """branches[index]() for an int32 scalar; an index out of range takes the last one."""
         regions = [self.region((), branch) for branch in branches]
-        return self.emit("case", (index,), list(results), regions=regions)  # type: ignore[no-any-return]
+        if not self._ordered:
+            return self.emit("case", (index,), list(results), regions=regions)  # type: ignore[no-any-return]
+
+        def further(branch: Callable[[], Any]) -> list[Value]:
+            self.token = start
+            outs = branch()
+            return [*([outs] if isinstance(outs, Value) else outs), self.token]
+
+        start = self._waiting()
+        regions = [self.region((), functools.partial(further, b)) for b in branches]
+        outs = self.emit("case", (index,), [*results, _TOKEN], regions=regions)
+        self.token = outs[-1]
+        return outs[:-1]  # type: ignore[no-any-return]
+
+    def _waiting(self) -> Value:
+        """What an ordered callback that comes now waits for."""
+        return self.constant(0, _TOKEN.dtype) if self.token is None else self.token
 
     # -- calls -----------------------------------------------------------------------------
 
@@ -552,13 +592,23 @@ class Builder:
     def call_function(
         self, jaxpr: Any, name: str, values: Sequence[Value]
     ) -> list[Value]:
-        """A call of the jaxpr as a function of its own, written once however often called."""
-        symbol = self.functions.get(jaxpr)
-        if symbol is None:
-            symbol = self.functions[jaxpr] = self.symbol(name)
-            self.definitions.append(self.function(jaxpr, symbol, "private"))
+        """A call of the jaxpr as a function of its own, written once however often called.
+
+        One with ordered callbacks is written in place: the order goes from call to call.
+        """
+        if jaxpr not in self.functions:
+            symbol = self.symbol(name)
+            outer, self.token = self.token, None
+            text = self.function(jaxpr, symbol, "private")
+            ordered, self.token = self.token is not None, outer
+            self.functions[jaxpr] = None if ordered else symbol
+            if not ordered:
+                self.definitions.append(text)
+        found = self.functions[jaxpr]
+        if found is None:
+            return self.call_jaxpr(jaxpr, *values)
         avals = [v.aval for v in jaxpr.outvars]
-        return self.emit("func.call", values, avals, f"callee = @{symbol}")  # type: ignore[no-any-return]
+        return self.emit("func.call", values, avals, f"callee = @{found}")  # type: ignore[no-any-return]
 
     def symbol(self, name: str) -> str:
         """A function name that is not taken yet."""
@@ -662,28 +712,50 @@ class Builder:
         function: Callable[..., Any],
         operands: Sequence[Value],
         results: Sequence[Aval],
+        *,
         has_side_effect: bool = True,
+        ordered: bool = False,
     ) -> list[Value]:
-        """A call of `function(*NumPy arrays) -> tuple of arrays` while the program runs."""
+        """A call of `function(*NumPy arrays) -> tuple of arrays` while the program runs.
+
+        Args:
+            function: gives arrays of the shapes and dtypes of `results`.
+            operands: what it is called with, as read-only arrays.
+            results: avals.
+            has_side_effect: call it also if its results are unused.
+            ordered: call it after the ordered callbacks written before. XLA runs in parallel
+                what does not depend on one another, so each takes a result of the one before.
+        """
         if self.platform not in ("cpu", "cuda"):
             raise NotImplementedError(
                 f"Python callbacks are not supported on {self.platform}"
             )
+        count = len(results)
+        if ordered:
+            waits = [] if self.token is None else [self.token]
+            function = _in_order(function, len(operands), count)
+            operands = [*operands, *waits]
+            results = [*results, _TOKEN]
         number = len(self.callbacks)
         self.callbacks.append(function)
         kind = "gpu" if self.platform == "cuda" else "cpu"
-        return self.custom_call(
+        outs = self.custom_call(
             f"xla_ffi_python_{kind}_callback",
             operands,
             results,
             {"index": f"{number} : ui64"},
-            has_side_effect=has_side_effect,
+            has_side_effect=has_side_effect or ordered,
         )
+        if ordered:
+            self.token = outs[-1]
+        return outs[:count]
 
     def sharding(self, sharding: NamedSharding, ndim: int) -> str:
         """The text of a sharding: `#sdy.sharding<@mesh, [{"x"}, {}]>`."""
         mesh = sharding.mesh
         symbol = self.meshes.get(mesh)
+        if not self.devices:  # the first mesh says where the program runs
+            self.devices = tuple(mesh.devices.flat)
         if symbol is None:
             symbol = self.meshes[mesh] = self.symbol("mesh")
         axes: list[str] = []
@@ -698,16 +770,73 @@ class Builder:
         axes += ["{}"] * (ndim - len(axes))
         return f"#sdy.sharding<@{symbol}, [{', '.join(axes)}]>"
 
+    def sharding_constraint(self, x: Value, sharding: NamedSharding) -> Value:
+        """`x`, to be laid out so."""
+        attrs = f"sharding = {self.sharding(sharding, x.ndim)}"
+        return self.emit("sdy.sharding_constraint", (x,), x.aval, attrs)  # type: ignore[no-any-return]
+
+    def manual_computation(
+        self,
+        fn: Callable[..., Any],
+        operands: Sequence[Value],
+        in_shardings: Sequence[NamedSharding],
+        out_shardings: Sequence[NamedSharding],
+        results: Sequence[Aval],
+        axes: Sequence[Any],
+    ) -> list[Value]:
+        """`fn` on the parts of the operands, the same program on every device.
+
+        Args:
+            fn: takes and gives values of the shapes of the parts.
+            operands: whole values.
+            in_shardings: how the operands are split into parts.
+            out_shardings: how the results are put together.
+            results: avals of the whole results.
+            axes: the mesh axes over which `fn` is written for one device.
+        """
+        local = [
+            v.aval.update(shape=s.shard_shape(v.shape))
+            for v, s in zip(operands, in_shardings)
+        ]
+        ins = [self.sharding(s, v.ndim) for v, s in zip(operands, in_shardings)]
+        outs = [self.sharding(s, a.ndim) for a, s in zip(results, out_shardings)]
+        # inner attributes are written without the dialect's prefix
+        inner = [
+            ", ".join(t.removeprefix("#sdy.sharding") for t in ts) for ts in (ins, outs)
+        ]
+        names = ", ".join(quoted(str(a)) for a in axes)
+        attrs = (
+            f"in_shardings = #sdy.sharding_per_value<[{inner[0]}]>, "
+            f"out_shardings = #sdy.sharding_per_value<[{inner[1]}]>, "
+            f"manual_axes = #sdy<manual_axes{{{names}}}>"
+        )
+        body = self.region(local, fn, "sdy.return")
+        return self.emit(  # type: ignore[no-any-return]
+            "sdy.manual_computation", operands, list(results), attrs, (body,)
+        )
+
     def mesh_lines(self) -> list[str]:
         """The declarations of the meshes in use."""
         numbers = {device: i for i, device in enumerate(self.devices)}
         lines = []
         for mesh, symbol in self.meshes.items():
             axes = ", ".join(f"{quoted(str(n))}={d}" for n, d in mesh.shape.items())
-            order = [numbers[d] for d in mesh.devices.flat] if self.devices else []
+            order = [numbers[d] for d in mesh.devices.flat]
             ids = "" if order == sorted(order) else f", device_ids={order}"
             lines.append(f"  sdy.mesh @{symbol} = <[{axes}]{ids}>")
         return lines
+
+
+def _in_order(
+    function: Callable[..., Any], used: int, count: int
+) -> Callable[..., Any]:
+    """A callback with one more result; operands beyond the used ones only make it wait."""
+
+    def called(*arrays: Any) -> Any:
+        outs = function(*arrays[:used])
+        return (*(outs if count else ()), np.int32(0))
+
+    return called
 
 
 _combiners: dict[Any, str] = {}
@@ -755,8 +884,9 @@ class Module(NamedTuple):
     """A lowered program and what it needs to be compiled."""
 
     text: str
-    callbacks: tuple[Callable[..., Any], ...]
-    targets: frozenset[str]
+    callbacks: tuple[Callable[..., Any], ...] = ()
+    targets: frozenset[str] = frozenset()
+    devices: tuple[Any, ...] = ()  # those of its meshes
 
 
 def lower_module(
@@ -799,7 +929,12 @@ def lower_module(
     symbol = re.sub(r"[^A-Za-z0-9_$.]", "_", name)
     head = f"module @{symbol} {{"
     text = "\n".join([head, *builder.mesh_lines(), main, *builder.definitions, "}", ""])
-    return Module(text, tuple(builder.callbacks), frozenset(builder.targets))
+    return Module(
+        text,
+        tuple(builder.callbacks),
+        frozenset(builder.targets),
+        builder.devices,
+    )
 
 
 def _donations(jaxpr: Any, donated: Sequence[bool]) -> dict[int, str]:

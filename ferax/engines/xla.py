@@ -8,7 +8,7 @@ gives raw buffers: it is the path of every call of a jitted function.
 What is subtle:
 - XLA refuses buffers that are not where the program runs. To look at each buffer would cost
   as much as running a small program, so this begins only after the first value was put
-  somewhere else than on the default device (`Engine.scattered`).
+  somewhere else than on the default device (`_scattered`).
 - XLA compiles in C++, deaf to Ctrl-C. On the main thread compilation is left to another thread,
   so that waiting for it can be interrupted; what it gives is kept for the next attempt.
 """
@@ -46,6 +46,7 @@ from ferax.engines.runtime import (
 )
 from ferax.sharding import NamedSharding, Sharding
 
+_KEPT_OPERATIONS = 4096
 _KEPT = 256  # loaded programs that are kept though nobody holds them
 _WORTH_KEEPING = (
     0.01  # seconds of compilation from which on a program is written to disk
@@ -127,21 +128,22 @@ class Executable:
 
     def placed(self, buffers: Sequence[Any]) -> list[Any]:
         """The buffers of the first arguments, moved to where the program wants them."""
-        return [
-            b if b._sharding is w else runtime.move(b, a, w)
-            for b, a, w in zip(buffers, self.in_avals, self._arguments)
-        ]
+        return _placed(buffers, self.in_avals, self._arguments)
 
     def _runner(
         self, handlers: list[Any], always_look: bool
     ) -> Callable[..., list[Any]]:
-        execute = self.loaded.execute_sharded
+        # no `self` in the closure: programs are large, and cycles live long
+        execute, avals, arguments = (
+            self.loaded.execute_sharded,
+            self.in_avals,
+            self._arguments,
+        )
         scattered = _scattered
-        placed = self.placed
 
         def run(buffers: list[Any]) -> list[Any]:
             if always_look or scattered:
-                buffers = placed(buffers)
+                buffers = _placed(buffers, avals, arguments)
             try:
                 return execute(buffers).consume_with_handlers(handlers)  # type: ignore[no-any-return]
             except Failure as error:
@@ -160,6 +162,15 @@ class Executable:
     def memory_analysis(self) -> Any:
         """Bytes of arguments, results, temporaries and code, as attributes `…_in_bytes`."""
         return self.loaded.get_compiled_memory_stats()
+
+
+def _placed(
+    buffers: Sequence[Any], avals: Sequence[Aval], arguments: Sequence[Any]
+) -> list[Any]:
+    return [
+        b if b._sharding is w else runtime.move(b, a, w)
+        for b, a, w in zip(buffers, avals, arguments)
+    ]
 
 
 # True in spirit once a value is on another device than the default one; a list because its
@@ -383,8 +394,10 @@ class Engine:
             self._platform(where),
             in_shardings=in_shardings,
             out_shardings=out_shardings,
-            devices=where.devices,
+            devices=where.devices if given else (),
         )
+        if module.devices and not given:  # its own shardings say where it runs
+            where = runtime.site_of(module.devices)
         ins = [v.aval for v in (*jaxpr.constvars, *jaxpr.invars)]
         outs = [v.aval for v in jaxpr.outvars]
         loaded = self._load(module, where, options or {}, name)
@@ -445,10 +458,25 @@ class Engine:
             ins = [Var(a) for a in avals]
             outs = [Var(a) for a in op.infer(avals)]
             jaxpr = Jaxpr(ins, outs, [Eqn(op, list(ins), outs)])
+            if len(self._operations) >= _KEPT_OPERATIONS:
+                self._operations.clear()
             found = self._operations[key] = self.compile_jaxpr(
                 jaxpr, op.name, device=where
             )
         return found
+
+    def hot(self, op: Any, avals: tuple[Aval, ...]) -> Callable[..., list[np.ndarray]]:
+        """An operation compiled for the CPU, as a function of NumPy arrays."""
+        at_home = home().device.platform == "cpu"
+        device = None if at_home else self.local_devices("cpu")[0]
+        executable = self._operation(op, avals, device)
+
+        def run(*values: np.ndarray) -> list[np.ndarray]:
+            buffers = [self.put(v, a, device) for v, a in zip(values, avals)]
+            outs = executable.run(buffers)
+            return [self.get(b, a) for b, a in zip(outs, executable.out_avals)]
+
+        return run
 
     def clear(self) -> None:
         """Forget the compiled programs of this process; those on disk stay."""

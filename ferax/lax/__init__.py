@@ -85,7 +85,14 @@ from ferax.lax.dynamic import (
     dynamic_update_slice,
     dynamic_update_slice_in_dim,
 )
+from ferax.lax.fourier import (
+    FftType,
+    fft,
+)
 from ferax.lax.indexing import (
+    GatherDimensionNumbers,
+    GatherScatterMode,
+    ScatterDimensionNumbers,
     gather,
     index_take,
     scatter,
@@ -94,23 +101,6 @@ from ferax.lax.indexing import (
     scatter_min,
     scatter_mul,
     scatter_sub,
-)
-from ferax.lax.kernels import (
-    bessel_i0e,
-    betainc,
-    cosh,
-    digamma,
-    erf_inv,
-    erfc,
-    exp2,
-    igamma,
-    igamma_grad_a,
-    igammac,
-    lgamma,
-    log1p,
-    polygamma,
-    random_gamma_grad,
-    sinh,
 )
 from ferax.lax.looping import (
     associative_scan,
@@ -201,6 +191,22 @@ from ferax.lax.sorting import (
     sort_key_val,
     top_k,
 )
+from ferax.lax.special import (
+    bessel_i0e,
+    bessel_i1e,
+    betainc,
+    digamma,
+    erf,
+    erf_inv,
+    erfc,
+    igamma,
+    igamma_grad_a,
+    igammac,
+    lgamma,
+    polygamma,
+    random_gamma_grad,
+    zeta,
+)
 from ferax.lax.transcendental import (
     AccuracyMode,
     Tolerance,
@@ -213,23 +219,22 @@ from ferax.lax.transcendental import (
     atanh,
     cbrt,
     cos,
+    cosh,
     exp,
+    exp2,
     expm1,
     integer_pow,
     log,
+    log1p,
     logistic,
     pow,
     reciprocal,
     rsqrt,
     sin,
+    sinh,
     sqrt,
     tan,
     tanh,
-)
-from ferax.lax.windows import (
-    GatherDimensionNumbers,
-    GatherScatterMode,
-    ScatterDimensionNumbers,
 )
 
 __all__ = [
@@ -238,6 +243,7 @@ __all__ = [
     "DotAlgorithm",
     "DotAlgorithmPreset",
     "DotDimensionNumbers",
+    "FftType",
     "GatherDimensionNumbers",
     "GatherScatterMode",
     "Precision",
@@ -263,6 +269,7 @@ __all__ = [
     "axis_size",
     "batch_matmul",
     "bessel_i0e",
+    "bessel_i1e",
     "betainc",
     "bitcast_convert_type",
     "bitwise_and",
@@ -316,12 +323,14 @@ __all__ = [
     "dynamic_update_slice_in_dim",
     "empty",
     "eq",
+    "erf",
     "erf_inv",
     "erfc",
     "exp",
     "exp2",
     "expand_dims",
     "expm1",
+    "fft",
     "floor",
     "fori_loop",
     "full",
@@ -420,4 +429,5 @@ __all__ = [
     "transpose",
     "unstack",
     "while_loop",
+    "zeta",
 ]

@@ -115,9 +115,12 @@ class Div(Elementwise):
             return [np.divide(x, y)]
         if y.ndim == 0 and y > 0 and dtypes.is_unsigned(x.dtype):
             return [np.floor_divide(x, y)]
+        dtype = x.dtype
+        if dtypes.itemsize_bits(dtype) < 8:
+            x, y = x.astype(np.int8), y.astype(np.int8)
         # the difference is a multiple of y, so that floor and truncation agree
-        quotient = np.floor_divide(x - narrowed(np.fmod(x, y), x), y)
-        return [np.where(y == 0, np.array(-1).astype(x.dtype), quotient)]
+        quotient = np.floor_divide(x - np.fmod(x, y), y)
+        return [np.where(y == 0, np.array(-1).astype(x.dtype), quotient).astype(dtype)]
 
     def jvp(self, primals: Any, tangents: Any) -> tuple[list[Any], list[Any]]:
         (x, y), (tx, ty) = primals, tangents

@@ -30,6 +30,7 @@ from ferax import dtypes, shapes
 from ferax.core.array import Concrete
 from ferax.core.avals import Aval, Shape, Zero
 from ferax.core.basis import BITS, Discrete, moveaxis
+from ferax.core.hot import run_hot
 from ferax.core.jaxpr import Jaxpr, stage
 from ferax.core.primitive import Primitive, cannot
 
@@ -46,6 +47,9 @@ MASK = 0xFFFFFFFF
 _FEW = 8
 # Blocks worked on at a time, so that the words stay in the processor's cache.
 _TILE = 1 << 14
+# From this many numbers on it may pay to compile; and what one costs in NumPy.
+_MANY = 1 << 17
+_SECONDS = 13e-9
 
 _SHIFTS = {
     r: (np.array(r, UINT32), np.array(32 - r, UINT32)) for rs in ROTATIONS for r in rs
@@ -55,15 +59,15 @@ _SHIFTS = {
 def _threefry_numbers(k0: int, k1: int, x0: int, x1: int) -> tuple[int, int]:
     """The cipher on Python's integers."""
     keys = (k0, k1, k0 ^ k1 ^ PARITY)
-    x0 = (x0 + k0) & MASK
-    x1 = (x1 + k1) & MASK
+    x0 += k0  # is cut to 32 bits only at the end
+    x1 = x1 + k1 & MASK
     for step in range(5):
         for r in ROTATIONS[step % 2]:
-            x0 = (x0 + x1) & MASK
-            x1 = ((x1 << r & MASK) | (x1 >> 32 - r)) ^ x0
-        x0 = (x0 + keys[(step + 1) % 3]) & MASK
-        x1 = (x1 + keys[(step + 2) % 3] + step + 1) & MASK
-    return x0, x1
+            x0 += x1
+            x1 = ((x1 << r | x1 >> 32 - r) ^ x0) & MASK
+        x0 += keys[(step + 1) % 3]
+        x1 = x1 + keys[(step + 2) % 3] + step + 1 & MASK
+    return x0 & MASK, x1
 
 
 def _threefry_in_place(k0: Any, k1: Any, x0: np.ndarray, x1: np.ndarray) -> None:
@@ -259,6 +263,12 @@ class RandomBits(KeyOperation):
         return [Aval((*keys.shape, *self.shape), self.dtype)]
 
     def numpy(self, keys: np.ndarray) -> list[np.ndarray]:
+        count = keys.size * shapes.size(self.shape)
+        if count >= _MANY:
+            aval = Aval(keys.shape, dtypes.key_dtype("threefry2x32"))
+            compiled = run_hot(self, (aval,), [keys], count * _SECONDS)
+            if compiled is not None:
+                return compiled
         out = np.empty((keys.size, shapes.size(self.shape)), self.dtype)
         for place, x0, x1 in _threefry_counted(keys.ravel(), out.shape[1]):
             out[place] = (
@@ -266,7 +276,7 @@ class RandomBits(KeyOperation):
                 if self.dtype == UINT64
                 else x0 ^ x1
             )
-        return [out.reshape(*keys.shape, *self.shape)]
+        return [out.reshape((*keys.shape, *self.shape))]
 
     def stablehlo(self, hlo: Any, keys: Any) -> list[Any]:
         x0, x1 = _lower_counted(hlo, keys, self.shape)
@@ -289,10 +299,11 @@ class RandomSplit(KeyOperation):
             block = out[place]
             block[..., 0] = x0
             block[..., 1] = x1
-        return [out.view(UINT64).reshape(*keys.shape, *self.shape)]
+        return [out.view(UINT64).reshape((*keys.shape, *self.shape))]
 
     def stablehlo(self, hlo: Any, keys: Any) -> list[Any]:
-        return [_joined(hlo, *_lower_counted(hlo, keys, self.shape), hlo.out[0])]
+        x0, x1 = _lower_counted(hlo, keys, self.shape)
+        return [_joined(hlo, x0, x1, hlo.out[0])]
 
 
 class RandomFoldIn(KeyOperation):
@@ -323,11 +334,8 @@ class RandomFoldIn(KeyOperation):
     def stablehlo(self, hlo: Any, keys: Any, data: Any) -> list[Any]:
         keys, data = hlo.broadcast_operands(keys, data)
         k0, k1 = _key_pair(hlo, keys)
-        return [
-            _joined(
-                hlo, *_lower_threefry(hlo, k0, k1, hlo.zero(data), data), hlo.out[0]
-            )
-        ]
+        x0, x1 = _lower_threefry(hlo, k0, k1, hlo.zero(data), data)
+        return [_joined(hlo, x0, x1, hlo.out[0])]
 
     def batch(self, axis: Any, args: Any, dims: Any) -> tuple[list[Any], list[int]]:
         return Discrete.batch(self, axis, args, dims)  # type: ignore[arg-type]

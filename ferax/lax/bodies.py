@@ -42,7 +42,11 @@ _bodies: weakref.WeakKeyDictionary[Any, dict[Any, Body]] = weakref.WeakKeyDictio
 
 
 def trace_body(
-    who: str, fun: Callable[..., Any], tree: Any, avals: Sequence[Aval], n_args: int | None = None
+    who: str,
+    fun: Callable[..., Any],
+    tree: Any,
+    avals: Sequence[Aval],
+    n_args: int | None = None,
 ) -> Body:
     """Trace `fun(*arguments)`, whose arguments have the structure `tree` (of a tuple)."""
     key = (tree, tuple(avals), config.trace_key(), state.axes)
@@ -64,17 +68,23 @@ def trace_body(
 
 def leaf_path(tree: Any, i: int) -> str:
     """Where leaf i of a structure is, as `[1]['w']`."""
-    return keystr(tree_flatten_with_path(unflatten(tree, range(tree.num_leaves)))[0][i][0])
+    return keystr(
+        tree_flatten_with_path(unflatten(tree, range(tree.num_leaves)))[0][i][0]
+    )
 
 
-def permuted(jaxpr: Jaxpr, inputs: Sequence[int], outputs: Sequence[int] | None = None) -> Jaxpr:
+def permuted(
+    jaxpr: Jaxpr, inputs: Sequence[int], outputs: Sequence[int] | None = None
+) -> Jaxpr:
     """The same program with its inputs (and outputs) in another order, remembered."""
     return derived(  # type: ignore[no-any-return]
         _permuted, jaxpr, tuple(inputs), None if outputs is None else tuple(outputs)
     )
 
 
-def _permuted(jaxpr: Jaxpr, inputs: tuple[int, ...], outputs: tuple[int, ...] | None) -> Jaxpr:
+def _permuted(
+    jaxpr: Jaxpr, inputs: tuple[int, ...], outputs: tuple[int, ...] | None
+) -> Jaxpr:
     outvars = jaxpr.outvars if outputs is None else [jaxpr.outvars[i] for i in outputs]
     return Jaxpr([jaxpr.invars[i] for i in inputs], outvars, jaxpr.eqns)
 
@@ -102,7 +112,9 @@ def run_operation(op: Any, jaxpr: Jaxpr, args: Sequence[Any]) -> list[Any]:
     return run_compiled(program, op.name, args)
 
 
-def _single(jaxpr: Jaxpr, kind: type, fields: tuple[Any, ...], avals: tuple[Aval, ...]) -> Jaxpr:
+def _single(
+    jaxpr: Jaxpr, kind: type, fields: tuple[Any, ...], avals: tuple[Aval, ...]
+) -> Jaxpr:
     op = kind(*fields)
     invars = [Var(a) for a in avals]
     outvars = [Var(a) for a in op.infer(avals)]

@@ -14,14 +14,21 @@ from ferax import dtypes
 from ferax.config import config
 from ferax.core.array import Concrete
 from ferax.core.avals import Aval, LinearInput, Zero
-from ferax.core.basis import SELECT_N, convert, expand_dims, instantiate, zeros
+from ferax.core.basis import (
+    SELECT_N,
+    convert,
+    expand_dims,
+    instantiate,
+    moveaxis,
+    zeros,
+)
 from ferax.core.jaxpr import Jaxpr, derived, eval_jaxpr, stage
 from ferax.core.primitive import Primitive
 from ferax.core.tracing import to_array
 from ferax.errors import public
 from ferax.lax.bodies import leaf_path, run_operation, trace_body
 from ferax.transforms.arguments import name_of
-from ferax.transforms.batching import batch_jaxpr, moveaxis, to_front
+from ferax.transforms.batching import batch_jaxpr, to_front
 from ferax.transforms.forward import jvp_jaxpr
 from ferax.transforms.reverse import linearize_jaxpr, transpose_jaxpr
 from ferax.tree_util import flatten, unflatten
@@ -74,7 +81,9 @@ class Cond(Primitive, interned=False):
         moving = [t for t in tangents[1:] if type(t) is not Zero]
         results = Cond(both).bind(index, *operands, *moving)
         outs, touts = results[: len(wanted)], iter(results[len(wanted) :])
-        return outs, [next(touts) if w else Zero(o.aval.tangent()) for o, w in zip(outs, wanted)]
+        return outs, [
+            next(touts) if w else Zero(o.aval.tangent()) for o, w in zip(outs, wanted)
+        ]
 
     def linearize(self, primals: Any, tangents: Any) -> tuple[list[Any], list[Any]]:
         index, *operands = primals
@@ -86,7 +95,8 @@ class Cond(Primitive, interned=False):
         moving = [t for t in tangents[1:] if type(t) is not Zero]
         touts = iter(Cond(plan.linear).bind(index, *residuals, *moving))
         return outs, [
-            next(touts) if w else Zero(o.aval.tangent()) for o, w in zip(outs, plan.wanted)
+            next(touts) if w else Zero(o.aval.tangent())
+            for o, w in zip(outs, plan.wanted)
         ]
 
     def transpose(self, cts: Any, args: Any) -> list[Any]:
@@ -94,26 +104,39 @@ class Cond(Primitive, interned=False):
         linear = tuple(type(a) is LinearInput for a in operands)
         nonzero = tuple(type(c) is not Zero for c in cts)
         wanted = _union(transpose_jaxpr(b, linear, nonzero)[1] for b in self.branches)
-        backs = tuple(_full_transpose(b, linear, nonzero, wanted) for b in self.branches)
+        backs = tuple(
+            _full_transpose(b, linear, nonzero, wanted) for b in self.branches
+        )
         known = [a for a, lin in zip(operands, linear) if not lin]
-        results = iter(Cond(backs).bind(index, *known, *[c for c in cts if type(c) is not Zero]))
+        results = iter(
+            Cond(backs).bind(index, *known, *[c for c in cts if type(c) is not Zero])
+        )
         answers = iter([next(results) if w else None for w in wanted])
         return [None, *[next(answers) if lin else None for lin in linear]]
 
     def batch(self, axis: Any, args: Any, dims: Any) -> tuple[list[Any], list[Any]]:
         (index, *operands), (index_dim, *rest) = args, dims
         mapped = [d is not None for d in rest]
-        front = [moveaxis(x, d, 0) if d is not None else x for x, d in zip(operands, rest)]
+        front = [
+            moveaxis(x, d, 0) if d is not None else x for x, d in zip(operands, rest)
+        ]
         wanted = _union(batch_jaxpr(b, axis, mapped)[1] for b in self.branches)
         if index_dim is None:
-            batched = tuple(batch_jaxpr(b, axis, mapped, wanted)[0] for b in self.branches)
+            batched = tuple(
+                batch_jaxpr(b, axis, mapped, wanted)[0] for b in self.branches
+            )
             outs = Cond(batched).bind(index, *front)
             return outs, [0 if w else None for w in wanted]
         results = []
         for b in self.branches:
             jaxpr, out_mapped = batch_jaxpr(b, axis, mapped)
             outs = eval_jaxpr(jaxpr, (), front)
-            results.append([to_front(o, 0 if m else None, axis.size) for o, m in zip(outs, out_mapped)])
+            results.append(
+                [
+                    to_front(o, 0 if m else None, axis.size)
+                    for o, m in zip(outs, out_mapped)
+                ]
+            )
         picked = []
         for cases in zip(*results):
             which = expand_dims(index, tuple(range(1, cases[0].ndim)))
@@ -131,7 +154,10 @@ def _union(masks: Any) -> tuple[bool, ...]:
 
 
 def _full_transpose(
-    branch: Jaxpr, linear: tuple[bool, ...], nonzero: tuple[bool, ...], wanted: tuple[bool, ...]
+    branch: Jaxpr,
+    linear: tuple[bool, ...],
+    nonzero: tuple[bool, ...],
+    wanted: tuple[bool, ...],
 ) -> Jaxpr:
     back, have = transpose_jaxpr(branch, linear, nonzero)
     if have == wanted:
@@ -140,7 +166,9 @@ def _full_transpose(
 
     def fill(*args: Any) -> list[Any]:
         outs = iter(eval_jaxpr(back, (), args))
-        full = [next(outs) if h else zeros(a.shape, a.dtype) for h, a in zip(have, avals)]
+        full = [
+            next(outs) if h else zeros(a.shape, a.dtype) for h, a in zip(have, avals)
+        ]
         return [x for x, w in zip(full, wanted) if w]
 
     return stage(fill, back.in_avals, "cond")[0]
@@ -149,7 +177,9 @@ def _full_transpose(
 class _CondPlan:
     """How a choice linearizes: all branches give the residuals of all, zeros for the others'."""
 
-    def __init__(self, first: Jaxpr, branches: tuple[Jaxpr, ...], nonzero: tuple[bool, ...]):
+    def __init__(
+        self, first: Jaxpr, branches: tuple[Jaxpr, ...], nonzero: tuple[bool, ...]
+    ):
         parts = [linearize_jaxpr(b, nonzero) for b in branches]
         self.wanted = _union(p[2] for p in parts)
         n_outs = len(self.wanted)
@@ -178,7 +208,9 @@ class _CondPlan:
         )
 
 
-def _padded_forward(forward: Jaxpr, n_outs: int, mine: list[int], shared: list[Aval]) -> Jaxpr:
+def _padded_forward(
+    forward: Jaxpr, n_outs: int, mine: list[int], shared: list[Aval]
+) -> Jaxpr:
     def run(*args: Any) -> list[Any]:
         outs = eval_jaxpr(forward, (), args)
         slots: list[Any] = [None] * len(shared)
@@ -204,7 +236,10 @@ def _picking_linear(
     def run(*args: Any) -> list[Any]:
         slots, tangents = args[: len(shared)], args[len(shared) :]
         outs = iter(eval_jaxpr(linear, (), [*[slots[i] for i in mine], *tangents]))
-        full = [next(outs) if h else Zero(v.aval.tangent()) for h, v in zip(have, first.outvars)]
+        full = [
+            next(outs) if h else Zero(v.aval.tangent())
+            for h, v in zip(have, first.outvars)
+        ]
         return [instantiate(t) for t, w in zip(full, wanted) if w]
 
     tangent_avals = linear.in_avals[len(linear.invars) - n_tangents :]
@@ -239,7 +274,9 @@ def switch(index: Any, branches: Sequence[Callable[..., Any]], *operands: Any) -
         raise ValueError("switch: there must be at least one branch")
     index = to_array(index, "switch", "the index")
     if index.shape or not dtypes.is_integer(index.dtype):
-        raise TypeError(f"switch: the index must be an integer scalar; got {index.aval.short()}")
+        raise TypeError(
+            f"switch: the index must be an integer scalar; got {index.aval.short()}"
+        )
     if config.disable_jit:
         return branches[min(max(int(index), 0), len(branches) - 1)](*operands)
     if len(branches) == 1:
@@ -276,7 +313,9 @@ def cond(
     Array(4., dtype=float32, weak_type=True)
     """
     if not (callable(true_fun) and callable(false_fun)):
-        raise TypeError("cond: true_fun and false_fun must be functions: cond(pred, f, g, x)")
+        raise TypeError(
+            "cond: true_fun and false_fun must be functions: cond(pred, f, g, x)"
+        )
     if operand is not None:
         if operands:
             raise TypeError("cond: give operands by position or operand=, not both")
@@ -291,7 +330,9 @@ def cond(
         return true_fun(*operands) if pred else false_fun(*operands)
     if not dtypes.is_bool(pred.dtype):
         pred = pred != 0
-    return _choose("cond", convert(pred, np.dtype(np.int32)), [false_fun, true_fun], operands)
+    return _choose(
+        "cond", convert(pred, np.dtype(np.int32)), [false_fun, true_fun], operands
+    )
 
 
 def _choose(who: str, index: Any, funs: list[Any], operands: tuple[Any, ...]) -> Any:
@@ -306,7 +347,9 @@ def _choose(who: str, index: Any, funs: list[Any], operands: tuple[Any, ...]) ->
     counts = [len(b.consts) for b in bodies]
     dtypes_out = [_common(column) for column in zip(*[b.out_avals for b in bodies])]
     branches = tuple(
-        _with_all_consts(b.jaxpr, sum(counts[:i]), counts[i], len(consts), consts, dtypes_out)
+        _with_all_consts(
+            b.jaxpr, sum(counts[:i]), counts[i], len(consts), consts, dtypes_out
+        )
         for i, b in enumerate(bodies)
     )
     outs = Cond(branches).bind(index, *consts, *leaves)
@@ -314,11 +357,20 @@ def _choose(who: str, index: Any, funs: list[Any], operands: tuple[Any, ...]) ->
 
 
 def _common(avals: Sequence[Aval]) -> Any:
-    return dtypes.promote(*avals)[0] if not dtypes.is_key(avals[0].dtype) else avals[0].dtype
+    return (
+        dtypes.promote(*avals)[0]
+        if not dtypes.is_key(avals[0].dtype)
+        else avals[0].dtype
+    )
 
 
 def _with_all_consts(
-    jaxpr: Jaxpr, start: int, count: int, total: int, consts: list[Any], out_dtypes: list[Any]
+    jaxpr: Jaxpr,
+    start: int,
+    count: int,
+    total: int,
+    consts: list[Any],
+    out_dtypes: list[Any],
 ) -> Jaxpr:
     """A branch that takes the constants of all branches, and gives the common dtypes."""
     same = [a.dtype for a in jaxpr.out_avals] == out_dtypes
@@ -329,14 +381,19 @@ def _with_all_consts(
 
 
 def _widened(
-    jaxpr: Jaxpr, start: int, count: int, const_avals: tuple[Aval, ...], out_dtypes: tuple[Any, ...]
+    jaxpr: Jaxpr,
+    start: int,
+    count: int,
+    const_avals: tuple[Aval, ...],
+    out_dtypes: tuple[Any, ...],
 ) -> Jaxpr:
     total = len(const_avals)
 
     def run(*args: Any) -> list[Any]:
         outs = eval_jaxpr(jaxpr, (), [*args[start : start + count], *args[total:]])
         return [
-            o if o.dtype == d else convert(o, d) for o, d in zip(map(to_array, outs), out_dtypes)
+            o if o.dtype == d else convert(o, d)
+            for o, d in zip(map(to_array, outs), out_dtypes)
         ]
 
     return stage(run, [*const_avals, *jaxpr.in_avals[count:]], "cond")[0]
@@ -349,14 +406,14 @@ def _check_same(who: str, f: Any, a: Any, g: Any, b: Any) -> None:
             f"{name_of(g)} {b.tree}"
         )
     wrong = [
-        f"  result{leaf_path(a.tree, i)}: {x.short()} from {name_of(f)}, {y.short()} from {name_of(g)}"
+        f"  result{leaf_path(a.tree, i)}: {x.short()} from {name_of(f)}, "
+        f"{y.short()} from {name_of(g)}"
         for i, (x, y) in enumerate(zip(a.out_avals, b.out_avals))
         if x.shape != y.shape
         or (x.dtype != y.dtype and not (x.weak_type or y.weak_type))
     ]
     if wrong:
         raise TypeError(
-            f"{who}: the functions must return the same shapes and dtypes, but\n" + "\n".join(wrong)
+            f"{who}: the functions must return the same shapes and dtypes, but\n"
+            + "\n".join(wrong)
         )
-
-

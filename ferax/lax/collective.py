@@ -108,7 +108,9 @@ class AllGather(_Collective, Structural):
     name = "all_gather"
 
     def abstract(self, x: Aval) -> list[Aval]:
-        return [x.update(shape=(*x.shape[: self.axis], self.size, *x.shape[self.axis :]))]
+        return [
+            x.update(shape=(*x.shape[: self.axis], self.size, *x.shape[self.axis :]))
+        ]
 
     def transpose(self, cts: Any, args: Any) -> list[Any]:
         return [PSumScatter(self.axis_name, self.size, self.axis)(cts[0])]
@@ -165,7 +167,10 @@ class PPermute(_Collective, Structural):
             return self.others(axis, args, dims)
         (x,), (d,) = args, dims
         if d is None:
-            x, d = broadcast_in_dim(x, (axis.size, *x.shape), tuple(range(1, x.ndim + 1))), 0
+            x, d = (
+                broadcast_in_dim(x, (axis.size, *x.shape), tuple(range(1, x.ndim + 1))),
+                0,
+            )
         x = moveaxis(x, d, 0)
         source = np.full(axis.size, -1)
         for s, t in self.pairs:
@@ -190,7 +195,9 @@ class AxisIndex(_Collective):
         return [Aval((), np.dtype(np.int32))]
 
     def batch(self, axis: Any, args: Any, dims: Any) -> tuple[list[Any], list[Any]]:
-        places = Concrete(Aval((axis.size,), np.dtype(np.int32)), np.arange(axis.size, dtype=np.int32))
+        places = Concrete(
+            Aval((axis.size,), np.dtype(np.int32)), np.arange(axis.size, dtype=np.int32)
+        )
         return [places], [0]
 
 
@@ -268,7 +275,12 @@ def pmin(x: Any, axis_name: Any, *, axis_index_groups: Any = None) -> Any:
 
 @public
 def all_gather(
-    x: Any, axis_name: Any, *, axis_index_groups: Any = None, axis: int = 0, tiled: bool = False
+    x: Any,
+    axis_name: Any,
+    *,
+    axis_index_groups: Any = None,
+    axis: int = 0,
+    tiled: bool = False,
 ) -> Any:
     """The values of all members of the named axis, along a new axis `axis`.
 
@@ -344,10 +356,17 @@ def ppermute(x: Any, axis_name: Any, perm: Sequence[tuple[int, int]]) -> Any:
       ValueError: a source or a target occurs twice.
     """
     pairs = tuple((int(s), int(t)) for s, t in perm)
-    if len({s for s, _ in pairs}) < len(pairs) or len({t for _, t in pairs}) < len(pairs):
-        raise ValueError(f"ppermute: sources and targets must be distinct; got {list(pairs)}")
+    if len({s for s, _ in pairs}) < len(pairs) or len({t for _, t in pairs}) < len(
+        pairs
+    ):
+        raise ValueError(
+            f"ppermute: sources and targets must be distinct; got {list(pairs)}"
+        )
     return tree_map(
-        lambda leaf: PPermute(axis_name, axis_size(axis_name), pairs)(to_array(leaf, "ppermute")), x
+        lambda leaf: PPermute(axis_name, axis_size(axis_name), pairs)(
+            to_array(leaf, "ppermute")
+        ),
+        x,
     )
 
 

@@ -16,7 +16,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable
 from functools import cache, lru_cache
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -148,6 +148,7 @@ class DotGeneral(Multilinear):
     batch_axes: AxisPairs = ((), ())
     precision: Any = None
     preferred_element_type: Any = None
+    _last: ClassVar[Any] = (None,) * 5
 
     @property
     def keeps_weak_type(self) -> bool:  # type: ignore[override]
@@ -161,7 +162,13 @@ class DotGeneral(Multilinear):
         return [Aval(shape, sum_dtype(self.name, x, y, self.preferred_element_type))]
 
     def numpy(self, x: Any, y: Any) -> list[Any]:
-        return [_kernel(self, x.ndim, y.ndim, x.dtype, y.dtype)(x, y)]
+        # an operation mostly meets the same kind of operands again
+        x_dtype, y_dtype, nx, ny, run = self._last
+        if x_dtype is x.dtype and y_dtype is y.dtype and nx == x.ndim and ny == y.ndim:
+            return [run(x, y)]
+        run = _kernel(self, x.ndim, y.ndim, x.dtype, y.dtype)
+        self.__dict__["_last"] = x.dtype, y.dtype, x.ndim, y.ndim, run
+        return [run(x, y)]
 
     def stablehlo(self, hlo: Any, x: Any, y: Any) -> list[Any]:
         (out,) = hlo.out
@@ -357,7 +364,8 @@ def meet_dtypes(hlo: Any, x: Any, y: Any, out: Any) -> tuple[Any, Any, Any]:
     dtype = _promoted(x.aval, y.aval)
     wider = dtypes.itemsize_bits(out) >= dtypes.itemsize_bits(dtype)
     same_kind = any(is_kind(dtype) and is_kind(out) for is_kind in _KINDS)
-    if not same_kind:
+    packed = dtypes.itemsize_bits(dtype) < 8 and dtypes.is_integer(dtype) and dtype != out
+    if not same_kind or packed:  # XLA cannot widen several elements to a byte within a product
         dtype = out
     x, y = hlo.convert(x, dtype), hlo.convert(y, dtype)
     return x, y, out if wider or not same_kind else dtype
@@ -498,12 +506,12 @@ def _product(op: DotGeneral, nx: int, ny: int) -> Callable[[Any, Any], Any]:
     """The product as one call of NumPy on views of x and y, for dtypes that NumPy multiplies."""
     (cx, cy), (bx, by) = op.contract_axes, op.batch_axes
     if not bx and len(cx) == 1 and nx <= 2 and ny <= 2:
-        flip_x, flip_y = cx[0] != nx - 1, cy[0] != 0
-        if not flip_x:
-            return (lambda x, y: np.dot(x, y.T)) if flip_y else np.dot
-        return (
-            (lambda x, y: np.dot(x.T, y.T)) if flip_y else (lambda x, y: np.dot(x.T, y))
-        )
+        # methods, because NumPy's functions first look for other array types
+        if nx == ny == 1:
+            return lambda x, y: x.dot(y, np.empty((), x.dtype))
+        if cx[0] == nx - 1:
+            return (lambda x, y: x.dot(y)) if cy[0] == 0 else (lambda x, y: x.dot(y.T))
+        return (lambda x, y: x.T.dot(y)) if cy[0] == 0 else (lambda x, y: x.T.dot(y.T))
     batch = tuple(range(len(bx)))
     if (
         bx == by == batch

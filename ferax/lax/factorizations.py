@@ -163,12 +163,18 @@ class TriangularSolve(Primitive):
             ]
             return self.bind(*align_mapped(axis, args, moved)[0]), [0]
         # one matrix, many right-hand sides: more columns (or rows) of B
-        place = b.ndim - 1 if self.left_side else b.ndim - 2
-        b = basis.moveaxis(b, db, place)
-        first = place - 1
-        merged = (*b.shape[:first], b.shape[first] * axis.size, *b.shape[place + 1 :])
-        (x,) = self.bind(a, basis.reshape(b, merged))
-        return [basis.reshape(x, b.shape)], [place]
+        b, shape, place = folded(b, db, int(self.left_side))
+        (x,) = self.bind(a, b)
+        return [basis.reshape(x, shape)], [place]
+
+
+def folded(b: Any, d: int, columns: int) -> tuple[Any, Any, int]:
+    """Merge a mapped axis into columns (or rows): b, the shape apart, and the place in that."""
+    place = b.ndim - 2 + columns
+    b = basis.moveaxis(b, d, place)
+    shape = b.shape
+    merged = (*shape[: place - 1], shape[place - 1] * shape[place], *shape[place + 1 :])
+    return basis.reshape(b, merged), shape, place
 
 
 @public
@@ -714,6 +720,29 @@ def qr(
     ((4, 2), (2, 2))
     """
     return tuple(Qr(bool(pivoting), bool(full_matrices)).bind(matrix_operand("qr", x)))
+
+
+class Geqrf(Factorization):
+    """(R and reflectors, τ): QR as LAPACK stores it."""
+
+    def abstract(self, a: Aval) -> list[Aval]:
+        self.check(a)
+        *batch, m, n = a.shape
+        return [Aval(a.shape, a.dtype), Aval((*batch, min(m, n)), a.dtype)]
+
+    def numpy(self, a: Any) -> list[Any]:
+        results = self.abstract(Aval(a.shape, a.dtype))
+        if not a.size:
+            return [np.zeros(r.shape, r.dtype) for r in results]
+        factor = lapack.scipy_routine("geqrf", a.dtype)
+        return lapack.each(lambda x: factor(x)[:2], a.shape[:-2], results, a)
+
+    def stablehlo(self, hlo: Any, a: Any) -> list[Any]:
+        if not a.aval.size:
+            return [hlo.zero(aval) for aval in hlo.out]
+        return lapack.call(hlo, self.name, "geqrf", (a,), hlo.out, a.ndim - 2)
+
+    jvp = cannot("differentiate qr instead")
 
 
 class HouseholderProduct(Factorization):

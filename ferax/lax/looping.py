@@ -63,7 +63,10 @@ class While(Primitive, interned=False):
             *self.test.in_avals[: self.n_test],
             *self.body.in_avals,
         ]
-        return [o.host() for o in self.execute([Concrete(a, v) for a, v in zip(avals, values)])]
+        return [
+            o.host()
+            for o in self.execute([Concrete(a, v) for a, v in zip(avals, values)])
+        ]
 
     def execute(self, args: list[Any]) -> list[Any]:
         tests, consts, carry = self.parts(args)
@@ -90,7 +93,9 @@ class While(Primitive, interned=False):
 
         return hlo.while_loop(condition, body, carry)  # type: ignore[no-any-return]
 
-    def moving_carry(self, body_consts: list[bool], carry: list[bool], spread: Any) -> list[bool]:
+    def moving_carry(
+        self, body_consts: list[bool], carry: list[bool], spread: Any
+    ) -> list[bool]:
         while True:
             grown = [a or b for a, b in zip(carry, spread([*body_consts, *carry]))]
             if grown == carry:
@@ -100,7 +105,9 @@ class While(Primitive, interned=False):
     def jvp(self, primals: Any, tangents: Any) -> tuple[list[Any], list[Any]]:
         nonzero = [type(t) is not Zero for t in tangents]
         _, consts_n, carry_n = self.parts(nonzero)
-        carry_n = self.moving_carry(consts_n, carry_n, lambda m: jvp_jaxpr(self.body, m)[1])
+        carry_n = self.moving_carry(
+            consts_n, carry_n, lambda m: jvp_jaxpr(self.body, m)[1]
+        )
         both, _ = jvp_jaxpr(self.body, [*consts_n, *carry_n], carry_n)
         tests, consts, carry = self.parts(primals)
         _, t_consts, t_carry = self.parts(tangents)
@@ -117,22 +124,30 @@ class While(Primitive, interned=False):
         op = While(test, permuted(both, order), self.n_test, k + n_tc)
         results = op.bind(*tests, *consts, *moving_c, *carry, *moving)
         outs, touts = results[: len(carry)], iter(results[len(carry) :])
-        return outs, [next(touts) if n else Zero(o.aval.tangent()) for o, n in zip(outs, carry_n)]
+        return outs, [
+            next(touts) if n else Zero(o.aval.tangent()) for o, n in zip(outs, carry_n)
+        ]
 
     def linearize(self, primals: Any, tangents: Any) -> tuple[list[Any], list[Any]]:
         nonzero = [type(t) is not Zero for t in tangents]
         _, consts_n, carry_n = self.parts(nonzero)
-        carry_n = self.moving_carry(consts_n, carry_n, lambda m: jvp_jaxpr(self.body, m)[1])
-        return linearize_while(self, [*consts_n, *carry_n], primals, tangents, while_loop)
+        carry_n = self.moving_carry(
+            consts_n, carry_n, lambda m: jvp_jaxpr(self.body, m)[1]
+        )
+        return linearize_while(
+            self, [*consts_n, *carry_n], primals, tangents, while_loop
+        )
 
     transpose = cannot("a while_loop is not linear in its operands")
 
     def batch(self, axis: Any, args: Any, dims: Any) -> tuple[list[Any], list[Any]]:
         mapped = [d is not None for d in dims]
         tests_m, consts_m, carry_m = self.parts(mapped)
-        carry_m = self.moving_carry(consts_m, carry_m, lambda m: batch_jaxpr(self.body, axis, m)[1])
+        carry_m = self.moving_carry(
+            consts_m, carry_m, lambda m: batch_jaxpr(self.body, axis, m)[1]
+        )
         test, (test_mapped,) = batch_jaxpr(self.test, axis, [*tests_m, *carry_m])
-        if test_mapped:  # elements stop at different steps: carry everything mapped, hold what is done
+        if test_mapped:  # elements stop at different steps: hold those that are done
             carry_m = [True] * len(carry_m)
             test, _ = batch_jaxpr(self.test, axis, [*tests_m, *carry_m])
         body, _ = batch_jaxpr(self.body, axis, [*consts_m, *carry_m], carry_m)
@@ -150,7 +165,9 @@ class While(Primitive, interned=False):
                 *tests, *tests, *consts, *carry
             )
         else:
-            outs = While(test, body, self.n_test, self.n_body).bind(*tests, *consts, *carry)
+            outs = While(test, body, self.n_test, self.n_body).bind(
+                *tests, *consts, *carry
+            )
         return outs, [0 if m else None for m in carry_m]
 
 
@@ -186,7 +203,11 @@ def _holding(body: Jaxpr, test: Jaxpr, n_test: int, n_body: int) -> Jaxpr:
     test_avals = test.in_avals[:n_test]
 
     def run(*xs: Any) -> list[Any]:
-        tests, consts, carry = xs[:n_test], xs[n_test : n_test + n_body], xs[n_test + n_body :]
+        tests, consts, carry = (
+            xs[:n_test],
+            xs[n_test : n_test + n_body],
+            xs[n_test + n_body :],
+        )
         (going,) = eval_jaxpr(test, (), [*tests, *carry])
         after = eval_jaxpr(body, (), [*consts, *carry])
         return [
@@ -201,7 +222,9 @@ def _holding(body: Jaxpr, test: Jaxpr, n_test: int, n_body: int) -> Jaxpr:
 
 
 @public
-def while_loop(cond_fun: Callable[[Any], Any], body_fun: Callable[[Any], Any], init_val: Any) -> Any:
+def while_loop(
+    cond_fun: Callable[[Any], Any], body_fun: Callable[[Any], Any], init_val: Any
+) -> Any:
     """Repeat `val = body_fun(val)` while `cond_fun(val)` holds, as one operation.
 
     Args:
@@ -221,7 +244,9 @@ def while_loop(cond_fun: Callable[[Any], Any], body_fun: Callable[[Any], Any], i
     Array(192, dtype=int32, weak_type=True)
     """
     if not (callable(cond_fun) and callable(body_fun)):
-        raise TypeError("while_loop needs two functions: while_loop(cond_fun, body_fun, init_val)")
+        raise TypeError(
+            "while_loop needs two functions: while_loop(cond_fun, body_fun, init_val)"
+        )
     leaves, tree = flatten(init_val)
     leaves = [to_array(x, "while_loop", "a leaf of init_val") for x in leaves]
     if config.disable_jit:
@@ -237,9 +262,20 @@ def while_loop(cond_fun: Callable[[Any], Any], body_fun: Callable[[Any], Any], i
         if promoted is None:
             break
         leaves = promoted
-    check_carry("while_loop", body_fun, tree, [x.aval for x in leaves], body.tree, body.out_avals)
+    check_carry(
+        "while_loop",
+        body_fun,
+        tree,
+        [x.aval for x in leaves],
+        body.tree,
+        body.out_avals,
+    )
     test = trace_body("while_loop", cond_fun, arguments, [x.aval for x in leaves])
-    if len(test.out_avals) != 1 or test.out_avals[0].shape or not dtypes.is_bool(test.out_avals[0].dtype):
+    if (
+        len(test.out_avals) != 1
+        or test.out_avals[0].shape
+        or not dtypes.is_bool(test.out_avals[0].dtype)
+    ):
         got = ", ".join(a.short() for a in test.out_avals)
         raise TypeError(
             f"while_loop: {name_of(cond_fun)} must return one bool scalar; it returned {got}"
@@ -291,12 +327,17 @@ def fori_loop(
 
     start = Concrete(Aval((), dtype, True), np.asarray(first, dtype))
     length = max(last - first, 0)
-    (_, value), _ = scan(step, (start, init_val), None, length, unroll=1 if unroll is None else unroll)
+    (_, value), _ = scan(
+        step, (start, init_val), None, length, unroll=1 if unroll is None else unroll
+    )
     return value
 
 
 def _traced_range(lower: Any, upper: Any, body_fun: Any, init_val: Any) -> Any:
-    lower, upper = to_array(lower, "fori_loop", "lower"), to_array(upper, "fori_loop", "upper")
+    lower, upper = (
+        to_array(lower, "fori_loop", "lower"),
+        to_array(upper, "fori_loop", "upper"),
+    )
     for bound in (lower, upper):
         if bound.shape or not dtypes.is_integer(bound.dtype):
             raise TypeError(
@@ -386,7 +427,9 @@ def associative_scan(
     axis = range(leaves[0].ndim)[axis]
     if len({x.shape[axis] for x in leaves}) > 1:
         listing = ", ".join(x.aval.short() for x in leaves)
-        raise ValueError(f"associative_scan: sizes along axis {axis} must be equal; got {listing}")
+        raise ValueError(
+            f"associative_scan: sizes along axis {axis} must be equal; got {listing}"
+        )
 
     def combine(a: list[Any], b: list[Any]) -> list[Any]:
         if reverse:
@@ -405,7 +448,9 @@ def _flip(x: Any, axis: int) -> Any:
     return x[(*[slice(None)] * axis, slice(None, None, -1))]
 
 
-def _cut(xs: list[Any], axis: int, start: int | None, stop: int | None, step: int = 1) -> list[Any]:
+def _cut(
+    xs: list[Any], axis: int, start: int | None, stop: int | None, step: int = 1
+) -> list[Any]:
     return [x[(*[slice(None)] * axis, slice(start, stop, step))] for x in xs]
 
 

@@ -52,4 +52,6 @@ def optimization_barrier(operand: Any) -> Any:
     All arrays of the pytree `operand` are computed before any of the results is used.
     """
     leaves, tree = flatten(operand)
-    return unflatten(tree, Barrier().bind(*[to_array(x, "optimization_barrier") for x in leaves]))
+    return unflatten(
+        tree, Barrier().bind(*[to_array(x, "optimization_barrier") for x in leaves])
+    )

@@ -24,28 +24,38 @@ _SCALARS = dtypes.SCALAR_AVALS
 # -- operands --------------------------------------------------------------------------------
 
 
+_adapting: dict[Any, bool] = {}
+
+
 def _adapts(kind: type, dtype: Any) -> bool:
     """Whether an array of `dtype` can hold Python numbers of this type."""
-    if kind is bool:
-        return dtypes.is_bool(dtype)
-    if kind is int and dtypes.is_integer(dtype):
-        return True
-    return dtypes.is_complex(dtype) or (
-        kind is not complex and dtypes.is_floating(dtype)
-    )
+    found = _adapting.get((kind, dtype))
+    if found is None:
+        if kind is bool:
+            found = dtypes.is_bool(dtype)
+        else:
+            found = dtypes.is_complex(dtype)
+            found = found or (kind is not complex and dtypes.is_floating(dtype))
+            found = found or (kind is int and dtypes.is_integer(dtype))
+        _adapting[kind, dtype] = found
+    return found
 
 
 def adapted(who: str, *values: Any) -> list[Any]:
     """Operands as Arrays; Python numbers take the dtype of the arrays among them."""
-    dtype = next(
-        (v.dtype for v in values if isinstance(v, Array | np.ndarray | np.generic)),
-        None,
-    )
-    if dtype is not None:
-        dtype = dtypes.canonical(dtype)
+    dtype = None
+    for v in values:
+        if isinstance(v, Array):
+            dtype = v.aval.dtype
+            break
+        if isinstance(v, np.ndarray | np.generic):
+            dtype = dtypes.canonical(v.dtype)
+            break
     out = []
     for place, v in enumerate(values):
-        if type(v) in _SCALARS and dtype is not None and _adapts(type(v), dtype):
+        if isinstance(v, Array):
+            out.append(v)
+        elif type(v) in _SCALARS and dtype is not None and _adapts(type(v), dtype):
             out.append(basis.typed_scalar(v, dtype))
         else:
             out.append(to_array(v, who, f"the operand at position {place}"))
@@ -66,11 +76,18 @@ def operands(who: str, *values: Any) -> list[Any]:
 
 
 def pair(who: str, x: Any, y: Any) -> Any:
-    """`operands` of two, short for two arrays of one shape."""
-    if isinstance(x, Array) and isinstance(y, Array):
-        a, b = x.aval.shape, y.aval.shape
-        if a == b or not a or not b:
-            return x, y
+    """`operands` of two, short for the usual cases."""
+    if isinstance(x, Array):
+        if isinstance(y, Array):
+            a, b = x.aval.shape, y.aval.shape
+            if a == b or not a or not b:
+                return x, y
+        elif type(y) in _SCALARS and _adapts(type(y), x.aval.dtype):
+            return x, basis.typed_scalar(y, x.aval.dtype)
+    elif (
+        type(x) in _SCALARS and isinstance(y, Array) and _adapts(type(x), y.aval.dtype)
+    ):
+        return basis.typed_scalar(x, y.aval.dtype), y
     return operands(who, x, y)
 
 

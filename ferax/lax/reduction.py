@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Any, ClassVar
 
 import numpy as np
@@ -102,7 +103,12 @@ class _DiscreteFold(_Fold, family=True):
 
 
 def _axes(who: str, x: Any, axes: Any) -> tuple[int, ...]:
-    return tuple(sorted(shapes.canonical_axes(axes, x.ndim, who=who)))
+    return _sorted_axes(who, tuple(axes), x.ndim)
+
+
+@lru_cache(maxsize=1024)
+def _sorted_axes(who: str, axes: tuple[int, ...], ndim: int) -> tuple[int, ...]:
+    return tuple(sorted(shapes.canonical_axes(axes, ndim, who)))
 
 
 # -- sum and product -----------------------------------------------------------------------

@@ -204,10 +204,17 @@ def shift_right_logical(x: ArrayLike, y: ArrayLike) -> Array:
 class PopulationCount(Discrete):
     """y = how many bits of x are set."""
 
-    accepts, mnemonic = INTEGRAL, "popcnt"
+    accepts = INTEGRAL
 
     def numpy(self, x: Any) -> list[Any]:
         return [np.bitwise_count(x.view(unsigned(x.dtype))).astype(x.dtype)]
+
+    def stablehlo(self, hlo: Any, x: Any) -> list[Any]:
+        if dtypes.itemsize_bits(x.dtype) >= 8:
+            return [hlo.unary("popcnt", x)]
+        word = hlo.emit("bitcast_convert", (x,), x.aval.update(dtype=unsigned(x.dtype)))
+        count = hlo.unary("popcnt", hlo.convert(word, np.dtype(np.uint8)))
+        return [hlo.convert(count, x.dtype)]
 
 
 @public
@@ -466,12 +473,13 @@ def select(pred: ArrayLike, on_true: ArrayLike, on_false: ArrayLike) -> Array:
 
 
 def _check_cases(who: str, which: Any, cases: Any) -> None:
-    if len({c.shape for c in cases}) > 1:
+    shape = cases[0].aval.shape
+    if any(c.aval.shape != shape for c in cases):
         listing = ", ".join(c.aval.short() for c in cases)
         raise TypeError(
             f"{who}: cases must have one shape; got {listing}. Broadcast them first."
         )
-    if which.shape not in ((), cases[0].shape):
+    if which.aval.shape and which.aval.shape != shape:
         raise TypeError(
             f"{who}: the selector {which.aval.short()} must be a scalar or have the shape of the "
             f"cases, {cases[0].aval.short()}"

@@ -75,7 +75,10 @@ class Loop:
 
     def step(self, consts: Sequence[Any], carry: Sequence[Any]) -> list[Any]:
         outs = eval_jaxpr(self.body, (), [*consts, *carry])
-        return [o if o.aval is a else o.astype(a.dtype) for o, a in zip(outs, self.carry_avals)]
+        return [
+            o if o.aval is a else o.astype(a.dtype)
+            for o, a in zip(outs, self.carry_avals)
+        ]
 
     def before(self, state: Any) -> Any:
         return state[0] < state[1]
@@ -118,19 +121,32 @@ class Loop:
         return start, low, stride, consts, rows, ct_consts, ct_carry
 
     def pull(
-        self, consts: list[Any], carry: list[Any], ct_consts: list[Any], ct_carry: list[Any]
+        self,
+        consts: list[Any],
+        carry: list[Any],
+        ct_consts: list[Any],
+        ct_carry: list[Any],
     ) -> tuple[list[Any], list[Any]]:
         """Cotangents of one step's operands, the constants' added up."""
         values = eval_jaxpr(self.forward, (), [*consts, *carry])
         residuals = values[self.n_carry :]
-        moving = [LinearInput(a.tangent()) for a, n in zip(self.body.in_avals, self.nonzero) if n]
+        moving = [
+            LinearInput(a.tangent())
+            for a, n in zip(self.body.in_avals, self.nonzero)
+            if n
+        ]
         carries = self.nonzero[self.n_body :]
         given = iter(ct_carry)
         cts = [next(given) if n else None for n in carries]
         cts = [c for c, h in zip(cts, self.have) if h]
-        answers = backward_pass(self.linear, [*residuals, *moving], cts)[len(residuals) :]
+        answers = backward_pass(self.linear, [*residuals, *moving], cts)[
+            len(residuals) :
+        ]
         n_consts = sum(self.nonzero[: self.n_body])
-        sums = [instantiate(add_tangents(s, c)) for s, c in zip(ct_consts, answers[:n_consts])]
+        sums = [
+            instantiate(add_tangents(s, c))
+            for s, c in zip(ct_consts, answers[:n_consts])
+        ]
         return sums, [instantiate(c) for c in answers[n_consts:]]
 
 
@@ -148,7 +164,7 @@ def _thinned(row: Any) -> Any:
 
 
 class WhileTangent(Primitive, interned=False):
-    """The derivative of a loop: operands are constants, first carry, steps, stride, slots; tangents."""
+    """A loop's derivative: of constants, first carry, steps, stride, slots; and tangents."""
 
     loop: Loop
     keeps_weak_type = False
@@ -199,9 +215,13 @@ class WhileTangent(Primitive, interned=False):
         program = stage(self.whole, [p.aval for p in primals], "while_loop")[0]
         nonzero = [type(t) is not Zero for t in tangents]
         both, have = jvp_jaxpr(program, nonzero)
-        results = eval_jaxpr(both, (), [*primals, *[t for t in tangents if type(t) is not Zero]])
+        results = eval_jaxpr(
+            both, (), [*primals, *[t for t in tangents if type(t) is not Zero]]
+        )
         outs, touts = results[: len(have)], iter(results[len(have) :])
-        return outs, [next(touts) if h else Zero(o.aval.tangent()) for o, h in zip(outs, have)]
+        return outs, [
+            next(touts) if h else Zero(o.aval.tangent()) for o, h in zip(outs, have)
+        ]
 
     def transpose(self, cts: Any, args: Any) -> list[Any]:
         loop = self.loop
@@ -223,24 +243,30 @@ class WhileTangent(Primitive, interned=False):
 
 
 def linearize_while(
-    op: Any, nonzero: Sequence[bool], primals: Any, tangents: Any, while_loop: Callable[..., Any]
+    op: Any,
+    nonzero: Sequence[bool],
+    primals: Any,
+    tangents: Any,
+    while_loop: Callable[..., Any],
 ) -> tuple[list[Any], list[Any]]:
     """Run a `While`, keeping carries; its derivative as one operation on the tape.
 
     `nonzero` says which of the body's operands (constants, then carry) have a tangent.
     """
-    loop = derived(Loop, op.body, op.test, op.n_test, op.n_body, tuple(nonzero), while_loop)
+    loop = derived(
+        Loop, op.body, op.test, op.n_test, op.n_body, tuple(nonzero), while_loop
+    )
     tests, consts, carry = op.parts(primals)
     zero = Concrete(Aval((), INT), np.zeros((), INT))
     one = Concrete(Aval((), INT), np.ones((), INT))
     start = (tests, consts, zero, one, loop.empty(), carry)
     _, _, n, stride, rows, outs = while_loop(loop.goes_on, loop.record, start)
     _, t_consts, t_carry = op.parts(tangents)
-    moving = [
-        instantiate(t) for t, m in zip([*t_consts, *t_carry], nonzero) if m
-    ]
+    moving = [instantiate(t) for t, m in zip([*t_consts, *t_carry], nonzero) if m]
     touts = iter(
         WhileTangent(loop).bind(*tests, *consts, *carry, n, stride, *rows, *moving)
     )
     carries = nonzero[op.n_body :]
-    return outs, [next(touts) if m else Zero(o.aval.tangent()) for o, m in zip(outs, carries)]
+    return outs, [
+        next(touts) if m else Zero(o.aval.tangent()) for o, m in zip(outs, carries)
+    ]

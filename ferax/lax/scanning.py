@@ -8,6 +8,7 @@ scan that stacks residuals and a linear scan that consumes them, its transpose a
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -61,7 +62,9 @@ class Scan(Primitive, interned=False):
         c, k = self.n_consts, self.n_consts + self.n_carry
         return list(args[:c]), list(args[c:k]), list(args[k:])
 
-    def like(self, body: Jaxpr, n_consts: int, n_carry: int, reverse: bool | None = None) -> Scan:
+    def like(
+        self, body: Jaxpr, n_consts: int, n_carry: int, reverse: bool | None = None
+    ) -> Scan:
         backwards = self.reverse if reverse is None else reverse
         return Scan(body, n_consts, n_carry, self.length, backwards, self.unroll)
 
@@ -76,7 +79,9 @@ class Scan(Primitive, interned=False):
         avals = self.body.in_avals
         lead = [a.update(shape=(self.length, *a.shape)) for a in avals]
         k = self.n_consts + self.n_carry
-        args = [Concrete((avals if i < k else lead)[i], v) for i, v in enumerate(values)]
+        args = [
+            Concrete((avals if i < k else lead)[i], v) for i, v in enumerate(values)
+        ]
         return [o.host() for o in self.interpret(args)]
 
     def execute(self, args: list[Any]) -> list[Any]:
@@ -108,6 +113,8 @@ class Scan(Primitive, interned=False):
         int32 = np.dtype(np.int32)
         y_avals = self.abstract()[self.n_carry :]
         ys = [hlo.zero(a) for a in y_avals]
+        if not self.length:
+            return [*carry, *ys]
         steps = self.unroll if self.length % self.unroll == 0 else 1
 
         def step(i: Any, state: list[Any]) -> list[Any]:
@@ -131,7 +138,11 @@ class Scan(Primitive, interned=False):
             for y, out in zip(state[self.n_carry :], outs[self.n_carry :]):
                 row = hlo.reshape(out, (1, *out.shape))
                 written.append(
-                    hlo.emit("dynamic_update_slice", [y, row, at, *[zero] * len(out.shape)], y.aval)
+                    hlo.emit(
+                        "dynamic_update_slice",
+                        [y, row, at, *[zero] * len(out.shape)],
+                        y.aval,
+                    )
                 )
             return [*outs[: self.n_carry], *written]
 
@@ -153,7 +164,9 @@ class Scan(Primitive, interned=False):
 
     # -- rules -----------------------------------------------------------------------------
 
-    def moving_carry(self, nonzero: Sequence[bool], spread: Callable[..., Any]) -> list[bool]:
+    def moving_carry(
+        self, nonzero: Sequence[bool], spread: Callable[..., Any]
+    ) -> list[bool]:
         """Least set of carry leaves that move, given the operands that do.
 
         A leaf moves if it enters the loop moving or leaves a step so; `spread(operands)` tells
@@ -180,19 +193,26 @@ class Scan(Primitive, interned=False):
         groups = self.parts(range(n_in))
         order = [j for g in groups for j in [*g, *[place[i] for i in g if i in place]]]
         n_out = len(out_nonzero)
-        out_place = {i: n_out + sum(out_nonzero[:i]) for i in range(n_out) if out_nonzero[i]}
+        out_place = {
+            i: n_out + sum(out_nonzero[:i]) for i in range(n_out) if out_nonzero[i]
+        }
         out_groups = [range(self.n_carry), range(self.n_carry, n_out)]
         out_order = [
-            j for g in out_groups for j in [*g, *[out_place[i] for i in g if i in out_place]]
+            j
+            for g in out_groups
+            for j in [*g, *[out_place[i] for i in g if i in out_place]]
         ]
         body = permuted(both, order, out_order)
         operands = [
-            [*[primals[i] for i in g], *[instantiate(tangents[i]) for i in g if full[i]]]
+            [
+                *[primals[i] for i in g],
+                *[instantiate(tangents[i]) for i in g if full[i]],
+            ]
             for g in groups
         ]
         op = self.like(body, len(operands[0]), len(operands[1]))
         results = op.bind(*[x for group in operands for x in group])
-        where = {j: r for j, r in zip(out_order, results)}
+        where = dict(zip(out_order, results))
         outs = [where[i] for i in range(n_out)]
         return outs, [
             where[out_place[i]] if i in out_place else Zero(o.aval.tangent())
@@ -213,17 +233,18 @@ class Scan(Primitive, interned=False):
             [instantiate(tangents[i]) for i in g if full[i]] for g in groups
         ]
         fixed = [primals[i] for i in plan.const_sources]
-        rows = [
-            primals[i] if own else stacked[i] for own, i in plan.row_sources
-        ]
+        rows = [primals[i] if own else stacked[i] for own, i in plan.row_sources]
         op = self.like(plan.linear, len(fixed) + len(t_consts), len(t_carry))
         touts = iter(op.bind(*fixed, *t_consts, *t_carry, *rows, *t_xs))
         return outs, [
-            next(touts) if n else Zero(o.aval.tangent()) for o, n in zip(outs, plan.out_nonzero)
+            next(touts) if n else Zero(o.aval.tangent())
+            for o, n in zip(outs, plan.out_nonzero)
         ]
 
     def transpose(self, cts: Any, args: Any) -> list[Any]:
-        lin_consts, lin_carry, lin_xs = self.parts([type(a) is LinearInput for a in args])
+        lin_consts, lin_carry, lin_xs = self.parts(
+            [type(a) is LinearInput for a in args]
+        )
         # a known operand of the carry is a zero that was filled in: linear all the same
         linear = [*lin_consts, *[True] * self.n_carry, *lin_xs]
         groups = self.parts(range(len(args)))
@@ -231,7 +252,12 @@ class Scan(Primitive, interned=False):
         ct_ys = cts[self.n_carry :]
         ys_nonzero = tuple(type(c) is not Zero for c in ct_ys)
         body = derived(
-            _transposed_body, self.body, tuple(linear), self.n_consts, self.n_carry, ys_nonzero
+            _transposed_body,
+            self.body,
+            tuple(linear),
+            self.n_consts,
+            self.n_carry,
+            ys_nonzero,
         )
         known = [[args[i] for i in g if not linear[i]] for g in groups]
         sums = [zeros(args[i].shape, args[i].dtype) for i in groups[0] if linear[i]]
@@ -250,21 +276,30 @@ class Scan(Primitive, interned=False):
 
     def batch(self, axis: Any, args: Any, dims: Any) -> tuple[list[Any], list[Any]]:
         mapped = [d is not None for d in dims]
-        carry_mapped = self.moving_carry(mapped, lambda m: batch_jaxpr(self.body, axis, m)[1])
+        carry_mapped = self.moving_carry(
+            mapped, lambda m: batch_jaxpr(self.body, axis, m)[1]
+        )
         consts_m, _, xs_m = self.parts(mapped)
         n_ys = len(self.body.outvars) - self.n_carry
         body, out_mapped = batch_jaxpr(
-            self.body, axis, [*consts_m, *carry_mapped, *xs_m], [*carry_mapped, *[False] * n_ys]
+            self.body,
+            axis,
+            [*consts_m, *carry_mapped, *xs_m],
+            [*carry_mapped, *[False] * n_ys],
         )
         consts, carry, xs = self.parts(list(zip(args, dims)))
         operands = [
             *[x if d is None else moveaxis(x, d, 0) for x, d in consts],
-            *[to_front(x, d, axis.size) if m else x for (x, d), m in zip(carry, carry_mapped)],
+            *[
+                to_front(x, d, axis.size) if m else x
+                for (x, d), m in zip(carry, carry_mapped)
+            ],
             *[x if d is None else moveaxis(x, d, 1) for x, d in xs],
         ]
         outs = self.like(body, self.n_consts, self.n_carry).bind(*operands)
         return outs, [
-            (0 if i < self.n_carry else 1) if m else None for i, m in enumerate(out_mapped)
+            (0 if i < self.n_carry else 1) if m else None
+            for i, m in enumerate(out_mapped)
         ]
 
 
@@ -274,7 +309,9 @@ class _ScanPlan:
     Residuals that are constants of the loop, or its xs, are not stacked again.
     """
 
-    def __init__(self, body: Jaxpr, nonzero: tuple[bool, ...], n_consts: int, n_carry: int):
+    def __init__(
+        self, body: Jaxpr, nonzero: tuple[bool, ...], n_consts: int, n_carry: int
+    ):
         n_ys = len(body.outvars) - n_carry
         forward, linear, out_nonzero = linearize_jaxpr(body, nonzero)
         carry_nonzero = nonzero[n_consts : n_consts + n_carry]
@@ -319,14 +356,21 @@ def _filled(
 
     def fill(*args: Any) -> list[Any]:
         outs = iter(eval_jaxpr(linear, (), args))
-        full = [next(outs) if h else Zero(v.aval.tangent()) for h, v in zip(have, body.outvars)]
+        full = [
+            next(outs) if h else Zero(v.aval.tangent())
+            for h, v in zip(have, body.outvars)
+        ]
         return [instantiate(t) for t, w in zip(full, want) if w]
 
     return stage(fill, linear.in_avals, "scan")[0]
 
 
 def _transposed_body(
-    body: Jaxpr, linear: tuple[bool, ...], n_consts: int, n_carry: int, ys_nonzero: tuple[bool, ...]
+    body: Jaxpr,
+    linear: tuple[bool, ...],
+    n_consts: int,
+    n_carry: int,
+    ys_nonzero: tuple[bool, ...],
 ) -> Jaxpr:
     """(known consts, sums, ct carry, known xs, ct ys) → (sums, ct carry, ct xs)."""
     avals = body.in_avals
@@ -342,16 +386,23 @@ def _transposed_body(
     def back(*operands: Any) -> list[Any]:
         bounds = np.cumsum([0, *counts])
         consts, sums, ct_carry, rows, ct_ys = [
-            list(operands[a:b]) for a, b in zip(bounds, bounds[1:])
+            list(operands[a:b]) for a, b in pairwise(bounds)
         ]
         known_consts, known_rows, moving = iter(consts), iter(rows), iter(ct_ys)
         args = [
-            LinearInput(a) if lin else next(known_consts if i < n_consts else known_rows)
+            LinearInput(a)
+            if lin
+            else next(known_consts if i < n_consts else known_rows)
             for i, (a, lin) in enumerate(zip(avals, linear))
         ]
-        cts = ct_carry + [next(moving) if n else Zero(a) for a, n in zip(y_avals, ys_nonzero)]
+        cts = ct_carry + [
+            next(moving) if n else Zero(a) for a, n in zip(y_avals, ys_nonzero)
+        ]
         answers = backward_pass(body, args, cts)
-        added = [add_tangents(s, c) for s, c in zip(sums, _linear(answers[:n_consts], linear))]
+        added = [
+            add_tangents(s, c)
+            for s, c in zip(sums, _linear(answers[:n_consts], linear))
+        ]
         rest = [instantiate(c) for c in answers[n_consts:] if c is not None]
         return added + rest
 
@@ -423,7 +474,14 @@ def scan(
     check_carry("scan", f, carry_tree, [c.aval for c in carry], inner, body.out_avals)
     n_carry = len(carry)
     steps = length if unroll is True else max(1, int(unroll))
-    op = Scan(body.jaxpr, len(body.consts), n_carry, length, bool(reverse), min(steps, max(length, 1)))
+    op = Scan(
+        body.jaxpr,
+        len(body.consts),
+        n_carry,
+        length,
+        bool(reverse),
+        min(steps, max(length, 1)),
+    )
     outs = op.bind(*body.consts, *carry, *x_leaves)
     y_tree = body.tree.children()[1]
     return unflatten(carry_tree, outs[:n_carry]), unflatten(y_tree, outs[n_carry:])
@@ -444,9 +502,13 @@ def _scan_length(leaves: list[Any], tree: Any, length: int | None) -> int:
             f"xs{leaf_path(tree, i)}: {x.aval.short()}" for i, x in enumerate(leaves)
         )
         given = "" if length is None else f", length={length}"
-        raise ValueError(f"scan: the leading axes must have one size; got {listing}{given}")
+        raise ValueError(
+            f"scan: the leading axes must have one size; got {listing}{given}"
+        )
     if not sizes:
-        raise ValueError("scan: xs has no arrays, so the number of steps must be given: length=")
+        raise ValueError(
+            "scan: xs has no arrays, so the number of steps must be given: length="
+        )
     return int(sizes.pop())
 
 
@@ -497,7 +559,12 @@ def promote_weak(carry: list[Any], out_avals: Sequence[Aval]) -> list[Any] | Non
 
 
 def check_carry(
-    who: str, f: Any, tree: Any, avals: Sequence[Aval], out_tree: Any, outs: Sequence[Aval]
+    who: str,
+    f: Any,
+    tree: Any,
+    avals: Sequence[Aval],
+    out_tree: Any,
+    outs: Sequence[Aval],
 ) -> None:
     """Raise unless the carry comes out of a step as it went in; names each leaf that does not."""
     if tree != out_tree:

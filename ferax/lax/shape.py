@@ -615,7 +615,9 @@ class Split(Structural):
 
     def bounds(self) -> list[tuple[int, int]]:
         """First and last (exclusive) index of each piece."""
-        return [(b - s, b) for s, b in zip(self.sizes, itertools.accumulate(self.sizes))]
+        return [
+            (b - s, b) for s, b in zip(self.sizes, itertools.accumulate(self.sizes))
+        ]
 
     def stablehlo(self, hlo: Any, x: Any) -> list[Any]:
         outs = []
@@ -949,26 +951,7 @@ def pad(
     return Pad(config)(x, value)  # type: ignore[arg-type]
 
 
-# -- values as they are --------------------------------------------------------------------
-
-
-class Copy(Structural):
-    """y = x in memory of its own."""
-
-    def abstract(self, x: Aval) -> list[Aval]:
-        return [x]
-
-    def numpy(self, x: Any) -> list[Any]:
-        return [x.copy()]
-
-    def stablehlo(self, hlo: Any, x: Any) -> list[Any]:
-        return [x]
-
-    def transpose(self, cts: Any, args: Any) -> list[Any]:
-        return [cts[0]]
-
-    def batch(self, axis: Any, args: Any, dims: Any) -> tuple[list[Any], list[int]]:
-        return self.bind(*args), list(dims)
+# -- keeping what nobody uses --------------------------------------------------------------
 
 
 class DceSink(Primitive):

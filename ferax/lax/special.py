@@ -14,6 +14,7 @@ by the order of polygamma, the exponent of zeta, the parameters of betainc.
 from __future__ import annotations
 
 import math
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -42,14 +43,22 @@ __all__ = [
 _FLOAT64 = np.dtype(np.float64)
 
 
-def _scipy(name: str, *arrays: Any) -> list[Any]:
-    """SciPy's function, of 16-bit floats in float32."""
+@cache
+def _scipy(name: str) -> Any:
+    """A function of SciPy, which is imported when it is first asked for."""
     from scipy import special
 
-    f, dtype = getattr(special, name), arrays[0].dtype
-    if dtype.itemsize < 4:
-        arrays = tuple(np.asarray(x, np.float32) for x in arrays)
-    return [np.asarray(f(*arrays), dtype)]
+    return getattr(special, name)
+
+
+def _on_host(name: str, *arrays: Any) -> list[Any]:
+    """SciPy's function; of 16-bit floats in float32."""
+    dtype = arrays[0].dtype
+    if dtype.itemsize >= 4:
+        return [_scipy(name)(*arrays)]
+    return [
+        np.asarray(_scipy(name)(*(np.asarray(x, np.float32) for x in arrays)), dtype)
+    ]
 
 
 class _Special(Elementwise, family=True):
@@ -104,7 +113,7 @@ class Erf(Unary):
     accepts = FLOATING
 
     def numpy(self, x: Any) -> list[Any]:
-        return _scipy("erf", x)
+        return _on_host("erf", x)
 
     def stablehlo(self, hlo: Any, x: Any) -> list[Any]:
         return kernels.written(hlo, lambda m, x: m.erf(x), x)
@@ -126,7 +135,7 @@ class Erfc(Unary):
     def numpy(self, x: Any) -> list[Any]:
         if x.dtype == _FLOAT64:  # SciPy loses 50 ulps here
             return kernels.on_host(kernels.erfc, x)
-        return _scipy("erfc", x)
+        return _on_host("erfc", x)
 
     def stablehlo(self, hlo: Any, x: Any) -> list[Any]:
         return kernels.written(hlo, kernels.erfc, x)
@@ -141,7 +150,7 @@ class ErfInv(Unary):
     accepts = FLOATING
 
     def numpy(self, x: Any) -> list[Any]:
-        return _scipy("erfinv", x)
+        return _on_host("erfinv", x)
 
     def stablehlo(self, hlo: Any, x: Any) -> list[Any]:
         return kernels.written(hlo, kernels.erf_inv, x)
@@ -189,7 +198,8 @@ class Lgamma(Unary):
     accepts = FLOATING
 
     def numpy(self, x: Any) -> list[Any]:
-        return _scipy("gammaln", x)
+        (y,) = _on_host("gammaln", x)  # which has -inf at -inf, C and XLA have inf
+        return [np.where(np.isinf(x), np.abs(x), y)]
 
     def stablehlo(self, hlo: Any, x: Any) -> list[Any]:
         return kernels.written(hlo, kernels.lgamma, x)
@@ -204,7 +214,7 @@ class Digamma(Unary):
     accepts = FLOATING
 
     def numpy(self, x: Any) -> list[Any]:
-        return _scipy("psi", x)
+        return _on_host("psi", x)
 
     def stablehlo(self, hlo: Any, x: Any) -> list[Any]:
         return kernels.written(hlo, kernels.digamma, x)
@@ -217,14 +227,12 @@ class Polygamma(_Special):
     """z = the m-th derivative of digamma at x, for whole m."""
 
     def numpy(self, m: Any, x: Any) -> list[Any]:
-        from scipy import special
-
         dtype = x.dtype
         m, x = np.asarray(m, _FLOAT64), np.asarray(x, _FLOAT64)
         # SciPy's own polygamma takes integer arrays and computes all of this twice
         sign = np.where(m % 2 == 0, -1.0, 1.0)
-        z = sign * special.gamma(m + 1.0) * special.zeta(m + 1.0, x)
-        z = np.where(m == 0, special.psi(x), z)
+        z = sign * _scipy("gamma")(m + 1.0) * _scipy("zeta")(m + 1.0, x)
+        z = np.where(m == 0, _scipy("psi")(x), z)
         return [np.where((m >= 0) & (m % 1 == 0), z, np.nan).astype(dtype)]
 
     def stablehlo(self, hlo: Any, *values: Any) -> list[Any]:
@@ -273,7 +281,7 @@ class Zeta(_Special):
     """z = Σ (q + k)⁻ˢ over k = 0, 1, 2, …, the zeta function of Hurwitz."""
 
     def numpy(self, s: Any, q: Any) -> list[Any]:
-        return _scipy("zeta", s, q)
+        return _on_host("zeta", s, q)
 
     def stablehlo(self, hlo: Any, *values: Any) -> list[Any]:
         return kernels.written(
@@ -310,7 +318,7 @@ class Igamma(_Special):
     """z = P(a, x), the lower incomplete gamma function over Γ(a)."""
 
     def numpy(self, a: Any, x: Any) -> list[Any]:
-        return _scipy("gammainc", a, x)
+        return _on_host("gammainc", a, x)
 
     def stablehlo(self, hlo: Any, *values: Any) -> list[Any]:
         return kernels.written(hlo, kernels.igamma, *values, iterates=True)
@@ -323,7 +331,7 @@ class Igammac(_Special):
     """z = 1 - P(a, x)"""
 
     def numpy(self, a: Any, x: Any) -> list[Any]:
-        return _scipy("gammaincc", a, x)
+        return _on_host("gammaincc", a, x)
 
     def stablehlo(self, hlo: Any, *values: Any) -> list[Any]:
         return kernels.written(hlo, kernels.igammac, *values, iterates=True)
@@ -412,7 +420,7 @@ class RegularizedIncompleteBeta(_Special):
     """z = I_x(a, b)"""
 
     def numpy(self, a: Any, b: Any, x: Any) -> list[Any]:
-        return _scipy("betainc", a, b, x)
+        return _on_host("betainc", a, b, x)
 
     def stablehlo(self, hlo: Any, *values: Any) -> list[Any]:
         return kernels.written(hlo, kernels.betainc, *values, iterates=True)
@@ -451,7 +459,7 @@ class BesselI0e(Unary):
     accepts = FLOATING
 
     def numpy(self, x: Any) -> list[Any]:
-        return _scipy("i0e", x)
+        return _on_host("i0e", x)
 
     def stablehlo(self, hlo: Any, x: Any) -> list[Any]:
         return kernels.written(hlo, kernels.bessel_i0e, x)
@@ -466,7 +474,7 @@ class BesselI1e(Unary):
     accepts = FLOATING
 
     def numpy(self, x: Any) -> list[Any]:
-        return _scipy("i1e", x)
+        return _on_host("i1e", x)
 
     def stablehlo(self, hlo: Any, x: Any) -> list[Any]:
         return kernels.written(hlo, lambda m, x: m.unary("chlo.bessel_i1e", x), x)

@@ -41,6 +41,7 @@ from ferax.errors import public
 from ferax.lax import kernels
 from ferax.lax.arithmetic import DIV, EQ, SQUARE
 from ferax.lax.operands import ArrayLike, narrowed, pair, scalar
+from ferax.lax.representation import AND
 
 __all__ = [
     "AccuracyMode", "Tolerance", "acos", "acosh", "asin", "asinh", "atan", "atan2", "atanh",
@@ -237,10 +238,11 @@ class Pow(Elementwise):
         z = self(x, y)
         t: Any = Zero(z.aval.tangent())
         if type(tx) is not Zero:
-            exponent = basis.convert(y, x.dtype)
-            constant = EQ(exponent, scalar(0, x))
-            lower = basis.select(constant, 1, basis.sub(exponent, 1))
-            slope = basis.select(constant, 0, MUL(exponent, self(x, lower)))
+            exponent, zero = basis.convert(y, x.dtype), scalar(0, x)
+            # 0⁰ alone has a factor without limit; elsewhere nothing hides ∂²z/∂x∂y
+            origin = AND(EQ(x, zero), EQ(exponent, zero))
+            lower = basis.select(origin, 0, basis.sub(exponent, 1))
+            slope = MUL(exponent, self(x, lower))
             t = basis.broadcast_to(MUL(tx, slope), z.shape)
         if type(ty) is not Zero and not dtypes.is_integer(y.dtype):
             base = basis.select(EQ(x, scalar(0, x)), 1, x)

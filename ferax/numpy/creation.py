@@ -13,7 +13,7 @@ from __future__ import annotations
 import builtins
 import math
 import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -27,10 +27,19 @@ from ferax.errors import public
 from ferax.lax.elementwise import Floor
 from ferax.lax.shape import Concatenate, Iota
 from ferax.numpy.elementary import log10
-from ferax.numpy.promoting import ArrayLike, DTypeLike, cast, inexact_dtype, operand, promote
+from ferax.numpy.promoting import (
+    ArrayLike,
+    DTypeLike,
+    cast,
+    inexact_dtype,
+    operand,
+    promote,
+)
 from ferax.numpy.ufuncs import power, sign
 
-_BOOL, _INT, _FLOAT, _COMPLEX = map(np.dtype, (np.bool_, np.int64, np.float64, np.complex128))
+_BOOL, _INT, _FLOAT, _COMPLEX = map(
+    np.dtype, (np.bool_, np.int64, np.float64, np.complex128)
+)
 _OF_PYTHON = {bool: _BOOL, int: _INT, float: _FLOAT, complex: _COMPLEX}
 _PYTHON_NUMBERS = frozenset(_OF_PYTHON)
 
@@ -49,7 +58,9 @@ def placed(x: Any, device: Any, out_sharding: Any = None, who: str = "array") ->
     """The array on a device, or laid out as a sharding says."""
     where = device if out_sharding is None else out_sharding
     # in a compiled program placement is a constraint, not an operation
-    return x if where is None or isinstance(x, Tracer) else engine().device_put(x, where)
+    return (
+        x if where is None or isinstance(x, Tracer) else engine().device_put(x, where)
+    )
 
 
 # -- array ---------------------------------------------------------------------------------
@@ -82,7 +93,9 @@ def array(
     Array(2.5, dtype=float32, weak_type=True)
     """
     if order is not None and order != "K":
-        raise NotImplementedError(f"array: order={order!r}; arrays have one order, use 'K'")
+        raise NotImplementedError(
+            f"array: order={order!r}; arrays have one order, use 'K'"
+        )
     if dtype is not None:
         dtype = dtypes.requested(dtype, "array")
     x = _from_object(object, dtype)
@@ -108,7 +121,9 @@ def asarray(
     True
     """
     if order is not None and order != "K":
-        raise NotImplementedError(f"asarray: order={order!r}; arrays have one order, use 'K'")
+        raise NotImplementedError(
+            f"asarray: order={order!r}; arrays have one order, use 'K'"
+        )
     if dtype is not None:
         dtype = dtypes.requested(dtype, "asarray")
     x = _from_object(a, dtype)
@@ -146,13 +161,17 @@ def _checked_scalar(x: Any) -> Any:
     if type(x) is int and not -0x80000000 <= x <= 0x7FFFFFFF:
         info = np.iinfo(default_int())
         if not info.min <= x <= info.max:
-            raise OverflowError(f"Python int {x} too large to convert to {default_int()}")
+            raise OverflowError(
+                f"Python int {x} too large to convert to {default_int()}"
+            )
     return to_array(x)
 
 
 def _from_numpy(x: Any, dtype: Any, given: Any = None) -> Any:
     host = np.asarray(x)
-    if host.dtype.kind in "OSUMm" or (host.dtype.kind == "V" and host.dtype.fields is not None):
+    if host.dtype.kind in "OSUMm" or (
+        host.dtype.kind == "V" and host.dtype.fields is not None
+    ):
         shown = repr(given if given is not None else x)
         if host.dtype != dtypes.float0:
             raise TypeError(
@@ -162,7 +181,9 @@ def _from_numpy(x: Any, dtype: Any, given: Any = None) -> Any:
     if dtype is None:
         dtype = dtypes.canonical(host.dtype)
     elif dtypes.is_key(dtype):
-        raise TypeError(f"array: numbers do not become random keys; got dtype {host.dtype}")
+        raise TypeError(
+            f"array: numbers do not become random keys; got dtype {host.dtype}"
+        )
     # a copy in any case: the owner of `x` may write into it later
     if host.dtype.kind == "c" and dtype.kind != "c" and dtype != _BOOL:
         host = host.real
@@ -303,7 +324,10 @@ def from_dlpack(x: Any, /, *, device: Any = None, copy: bool | None = None) -> A
     """
     if isinstance(x, Array):
         return array(x, copy=builtins.bool(copy), device=device)
-    if x.__dlpack_device__()[0] not in (1, 13):  # not in host memory (kDLCPU, kDLCUDAHost)
+    if x.__dlpack_device__()[0] not in (
+        1,
+        13,
+    ):  # not in host memory (kDLCPU, kDLCUDAHost)
         return placed(engine().from_dlpack(x), device)
     return placed(_from_numpy(np.from_dlpack(x), None), device)
 
@@ -323,26 +347,34 @@ def frombuffer(
 
 
 @public
-def fromstring(string: str, dtype: DTypeLike = float, count: int = -1, *, sep: str) -> Array:
+def fromstring(
+    string: str, dtype: DTypeLike = float, count: int = -1, *, sep: str
+) -> Array:
     """A vector from numbers written in a string.
 
     >>> import ferax.numpy as jnp
     >>> jnp.fromstring("1, 2.5", sep=",")
     Array([1. , 2.5], dtype=float32)
     """
-    return _from_numpy(np.fromstring(string, dtypes.as_dtype(dtype), count, sep=sep), None)
+    return _from_numpy(
+        np.fromstring(string, dtypes.as_dtype(dtype), count, sep=sep), None
+    )
 
 
 @public
 def fromfile(*args: Any, **kwargs: Any) -> Array:
     """Not offered, as its result depends on more than its arguments: jnp.array(np.fromfile(…))."""
-    raise NotImplementedError("fromfile depends on a file: use jnp.array(np.fromfile(…))")
+    raise NotImplementedError(
+        "fromfile depends on a file: use jnp.array(np.fromfile(…))"
+    )
 
 
 @public
 def fromiter(*args: Any, **kwargs: Any) -> Array:
     """Not offered, as it consumes an iterator: jnp.array(np.fromiter(…))."""
-    raise NotImplementedError("fromiter consumes an iterator: use jnp.array(np.fromiter(…))")
+    raise NotImplementedError(
+        "fromiter consumes an iterator: use jnp.array(np.fromiter(…))"
+    )
 
 
 @public
@@ -359,7 +391,9 @@ def load(file: Any, *args: Any, **kwargs: Any) -> Array:
 # -- constant arrays -----------------------------------------------------------------------
 
 
-def _filled(who: str, shape: Any, value: Any, dtype: Any, device: Any, sharding: Any) -> Any:
+def _filled(
+    who: str, shape: Any, value: Any, dtype: Any, device: Any, sharding: Any
+) -> Any:
     dtype = default_float() if dtype is None else dtypes.requested(dtype, who)
     shape = shapes.canonical_shape(shape, who)
     if state.trace is None and not value and not dtypes.is_key(dtype):
@@ -418,7 +452,11 @@ def full(
         value = cast(value, dtype)
         value = basis.convert(value, dtype)
     out = _spread(value, shapes.canonical_shape(shape, "full"), "full")
-    return out if device is None and out_sharding is None else placed(out, device, out_sharding)
+    return (
+        out
+        if device is None and out_sharding is None
+        else placed(out, device, out_sharding)
+    )
 
 
 def _spread(value: Any, shape: Any, who: str) -> Any:
@@ -427,7 +465,9 @@ def _spread(value: Any, shape: Any, who: str) -> Any:
         if value.ndim > len(shape) or any(
             n not in (1, m) for n, m in zip(value.shape[::-1], shape[::-1])
         ):
-            raise ValueError(f"{who}: {value.aval.short()} does not broadcast to shape {shape}")
+            raise ValueError(
+                f"{who}: {value.aval.short()} does not broadcast to shape {shape}"
+            )
         if state.trace is None and type(value) is Concrete and not value.aval.shape:
             aval = value.aval.update(shape=shape)
             return Concrete(aval, np.full(shape, value.host()))
@@ -476,7 +516,9 @@ def empty_like(
     out_sharding: Any = None,
 ) -> Array:  # fmt: skip
     """As `zeros_like`"""
-    return _filled_like("empty_like", prototype, 0, dtype, shape, device or out_sharding)
+    return _filled_like(
+        "empty_like", prototype, 0, dtype, shape, device or out_sharding
+    )
 
 
 @public
@@ -499,7 +541,11 @@ def full_like(
     value = cast(operand("full_like", fill_value, 1), wanted, weak)
     value = basis.convert(value, wanted, weak)
     out = _spread(value, shape, "full_like")
-    return out if device is None and out_sharding is None else placed(out, device, out_sharding)
+    return (
+        out
+        if device is None and out_sharding is None
+        else placed(out, device, out_sharding)
+    )
 
 
 # -- ranges --------------------------------------------------------------------------------
@@ -541,23 +587,35 @@ def arange(
         dtype = dtypes.requested(dtype, "arange")
     if stop is None and step is None and type(start) is int:
         x = _counted(max(start, 0), default_int() if dtype is None else dtype)
-        return x if device is None and out_sharding is None else placed(x, device, out_sharding)
+        return (
+            x
+            if device is None and out_sharding is None
+            else placed(x, device, out_sharding)
+        )
     if stop is None:
         start, stop = 0, start
     given = [_range_number(start, "start"), _range_number(stop, "stop")]
     if step is not None:
         given.append(_range_number(step, "step"))
     if dtype is None:
-        dtype = dtypes.result_type(*(x if isinstance(x, (int, float)) else x.aval for x in given))
+        dtype = dtypes.result_type(
+            *(x if isinstance(x, (int, float)) else x.aval for x in given)
+        )
         if dtypes.is_bool(dtype):
             raise TypeError("arange: bools do not count; give dtype or numbers")
     low, high, *rest = (x if isinstance(x, (int, float)) else x.item() for x in given)
     by = rest[0] if rest else 1
     if isinstance(low, complex) or isinstance(high, complex) or isinstance(by, complex):
-        raise ValueError("arange: complex numbers have no order; start, stop and step must be real")
+        raise ValueError(
+            "arange: complex numbers have no order; start, stop and step must be real"
+        )
     count = max(0, math.ceil((high - low) / by))
     x = _stepped(low, by, count, dtype)
-    return x if device is None and out_sharding is None else placed(x, device, out_sharding)
+    return (
+        x
+        if device is None and out_sharding is None
+        else placed(x, device, out_sharding)
+    )
 
 
 def _counted(n: int, dtype: Any) -> Any:
@@ -606,7 +664,9 @@ def linspace(
     computed = inexact_dtype(a.dtype)
     wanted = computed if dtype is None else dtypes.requested(dtype, "linspace")
     if dtype is not None:  # of integers: computed in floating point, then floored
-        computed = inexact_dtype(dtypes.promote(Aval((), computed), Aval((), wanted))[0])
+        computed = inexact_dtype(
+            dtypes.promote(Aval((), computed), Aval((), wanted))[0]
+        )
     a, b = (basis.convert(cast(x, computed), computed) for x in (a, b))
     shape = np.broadcast_shapes(a.shape, b.shape)
     divisions = num - 1 if endpoint else num
@@ -688,7 +748,9 @@ def geomspace(
     out = basis.mul(power(10.0, exponents), side)
     if num > 0:  # the ends are given, not computed
         shape = (1, *out.shape[1:])
-        ends = [basis.reshape(_spread(x, out.shape[1:], "geomspace"), shape) for x in (a, b)]
+        ends = [
+            basis.reshape(_spread(x, out.shape[1:], "geomspace"), shape) for x in (a, b)
+        ]
         if endpoint and num > 1:
             out = Concatenate(0)(ends[0], out[1:-1], ends[1])
         else:

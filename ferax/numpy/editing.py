@@ -33,7 +33,7 @@ def _refuse_inplace(
 ) -> None:
     if inplace:
         raise error(
-            f"jax.numpy.{who} cannot modify arrays in-place, because arrays are immutable. Pass "
+            f"jnp.{who} cannot modify arrays in-place, because arrays are immutable. Pass "
             "inplace=False to instead return an updated array."
         )
 

@@ -18,6 +18,32 @@ from ferax.core import basis
 from ferax.core.array import Array
 from ferax.errors import public
 from ferax.lax import elementwise as el
+from ferax.numpy.operations import (
+    ABS,
+    ADD,
+    AND,
+    BOOL,
+    DIV,
+    EQ,
+    EVEN,
+    EXP,
+    GT,
+    LOG,
+    LOG1P,
+    LT,
+    MAX,
+    MIN,
+    MUL,
+    NE,
+    NEG,
+    NOT,
+    OR,
+    SIN,
+    SQRT,
+    SQUARE,
+    SUB,
+    scalar,
+)
 from ferax.numpy.promoting import (
     ArrayLike,
     cast,
@@ -28,36 +54,8 @@ from ferax.numpy.promoting import (
     strong_scalar,
     unsupported_out,
 )
-from ferax.numpy.ufuncs import (
-    _ABS,
-    _ADD,
-    _AND,
-    _BOOL,
-    _DIV,
-    _EQ,
-    _GE,
-    _GT,
-    _LT,
-    _MAX,
-    _MIN,
-    _MUL,
-    _NE,
-    _NEG,
-    _NOT,
-    _OR,
-    _SIGN,
-    _SQUARE,
-    _SUB,
-    _finite,
-    _scalar,
-    iscomplexobj,
-)
+from ferax.numpy.ufuncs import _finite, iscomplexobj
 from ferax.numpy.universal import ufunc
-
-_EXP, _EXPM1, _LOG, _LOG1P, _SQRT = el.Exp(), el.Expm1(), el.Log(), el.Log1p(), el.Sqrt()
-_SIN, _COS, _TAN, _TANH = el.Sin(), el.Cos(), el.Tan(), el.Tanh()
-_EVEN = el.Round(el.RoundingMethod.TO_NEAREST_EVEN)
-
 
 # -- powers and logarithms -----------------------------------------------------------------
 
@@ -70,7 +68,7 @@ def exp(x: ArrayLike, /) -> Array:
     >>> jnp.exp(jnp.arange(3))
     Array([1.       , 2.7182817, 7.389056 ], dtype=float32)
     """
-    return _EXP(inexact("exp", x))
+    return EXP(inexact("exp", x))
 
 
 @public
@@ -82,7 +80,7 @@ def exp2(x: ArrayLike, /) -> Array:
 @public
 def expm1(x: ArrayLike, /) -> Array:
     """e^x - 1, accurate near 0"""
-    return _EXPM1(inexact("expm1", x))
+    return el.Expm1()(inexact("expm1", x))
 
 
 @public
@@ -93,33 +91,33 @@ def log(x: ArrayLike, /) -> Array:
     >>> jnp.log(jnp.array([0., 1., jnp.e]))
     Array([-inf,   0.,   1.], dtype=float32)
     """
-    return _LOG(inexact("log", x))
+    return LOG(inexact("log", x))
 
 
 @public
 def log1p(x: ArrayLike, /) -> Array:
     """log(1 + x), accurate near 0"""
-    return _LOG1P(inexact("log1p", x))
+    return LOG1P(inexact("log1p", x))
 
 
 @public
 def log2(x: ArrayLike, /) -> Array:
     """The logarithm to base 2"""
     x = inexact("log2", x)
-    return _DIV(_LOG(x), _scalar(math.log(2), x.dtype))
+    return DIV(LOG(x), scalar(math.log(2), x.dtype))
 
 
 @public
 def log10(x: ArrayLike, /) -> Array:
     """The logarithm to base 10"""
     x = inexact("log10", x)
-    return _DIV(_LOG(x), _scalar(math.log(10), x.dtype))
+    return DIV(LOG(x), scalar(math.log(10), x.dtype))
 
 
 @public
 def sqrt(x: ArrayLike, /) -> Array:
     """√x; nan for negative real x. d√x/dx(0) = inf."""
-    return _SQRT(inexact("sqrt", x))
+    return SQRT(inexact("sqrt", x))
 
 
 @public
@@ -144,19 +142,19 @@ def _logaddexp(x1: ArrayLike, x2: ArrayLike, /) -> Array:
     x, y = pair_inexact("logaddexp", x1, x2)
     if dtypes.is_complex(x.dtype):
         return _complex_logaddexp(x, y)
-    gap = basis.select(_EQ(x, y), _scalar(0, x.dtype), _SUB(x, y))
-    return _ADD(_MAX(x, y), _LOG1P(_EXP(_NEG(_ABS(gap)))))
+    gap = basis.select(EQ(x, y), scalar(0, x.dtype), SUB(x, y))
+    return ADD(MAX(x, y), LOG1P(EXP(NEG(ABS(gap)))))
 
 
 def _complex_logaddexp(x: Any, y: Any) -> Any:
     """As `logaddexp`, the imaginary part brought to (-π, π]."""
-    swap = _LT(el.Real()(x), el.Real()(y))
+    swap = LT(el.Real()(x), el.Real()(y))
     large, small = basis.select(swap, y, x), basis.select(swap, x, y)
-    gap = basis.select(_EQ(x, y), _scalar(0, x.dtype), _SUB(small, large))
-    total = _ADD(large, _LOG1P(_EXP(gap)))
+    gap = basis.select(EQ(x, y), scalar(0, x.dtype), SUB(small, large))
+    total = ADD(large, LOG1P(EXP(gap)))
     angle_ = el.Imag()(total)
-    turns = _EVEN(_DIV(angle_, _scalar(2 * math.pi, angle_.dtype)))
-    wrapped = _SUB(angle_, _MUL(turns, _scalar(2 * math.pi, angle_.dtype)))
+    turns = EVEN(DIV(angle_, scalar(2 * math.pi, angle_.dtype)))
+    wrapped = SUB(angle_, MUL(turns, scalar(2 * math.pi, angle_.dtype)))
     return el.Complex()(el.Real()(total), wrapped)
 
 
@@ -167,11 +165,11 @@ logaddexp = ufunc(_logaddexp, 2, 1, name="logaddexp", identity=-np.inf)
 def _logaddexp2(x1: ArrayLike, x2: ArrayLike, /) -> Array:
     """log2(2^x1 + 2^x2) without overflow."""
     x, y = pair_inexact("logaddexp2", x1, x2)
-    ln2 = _scalar(math.log(2), x.dtype)
+    ln2 = scalar(math.log(2), x.dtype)
     if dtypes.is_complex(x.dtype):
-        return _DIV(_complex_logaddexp(_MUL(x, ln2), _MUL(y, ln2)), ln2)
-    gap = basis.select(_EQ(x, y), _scalar(0, x.dtype), _SUB(x, y))
-    return _ADD(_MAX(x, y), _DIV(_LOG1P(el.Exp2()(_NEG(_ABS(gap)))), ln2))
+        return DIV(_complex_logaddexp(MUL(x, ln2), MUL(y, ln2)), ln2)
+    gap = basis.select(EQ(x, y), scalar(0, x.dtype), SUB(x, y))
+    return ADD(MAX(x, y), DIV(LOG1P(el.Exp2()(NEG(ABS(gap)))), ln2))
 
 
 logaddexp2 = ufunc(_logaddexp2, 2, 1, name="logaddexp2", identity=-np.inf)
@@ -190,12 +188,12 @@ def hypot(x1: ArrayLike, x2: ArrayLike, /) -> Array:
         raise ValueError(
             f"hypot is not defined for complex numbers; got {x.aval.short()}. Use abs(x) first."
         )
-    x, y = _ABS(x), _ABS(y)
-    large, small = _MAX(x, y), _MIN(x, y)
-    zero, one = _scalar(0, x.dtype), _scalar(1, x.dtype)
-    trivial = _OR(_EQ(large, zero), _EQ(large, _scalar(math.inf, x.dtype)))
-    ratio = _DIV(small, basis.select(trivial, one, large))
-    return basis.select(trivial, large, _MUL(large, _SQRT(_ADD(one, _SQUARE(ratio)))))
+    x, y = ABS(x), ABS(y)
+    large, small = MAX(x, y), MIN(x, y)
+    zero, one = scalar(0, x.dtype), scalar(1, x.dtype)
+    trivial = OR(EQ(large, zero), EQ(large, scalar(math.inf, x.dtype)))
+    ratio = DIV(small, basis.select(trivial, one, large))
+    return basis.select(trivial, large, MUL(large, SQRT(ADD(one, SQUARE(ratio)))))
 
 
 # -- trigonometric and hyperbolic ----------------------------------------------------------
@@ -209,19 +207,19 @@ def sin(x: ArrayLike, /) -> Array:
     >>> jnp.sin(jnp.array([0., jnp.pi / 2]))
     Array([0., 1.], dtype=float32)
     """
-    return _SIN(inexact("sin", x))
+    return SIN(inexact("sin", x))
 
 
 @public
 def cos(x: ArrayLike, /) -> Array:
     """The cosine of x, in radians"""
-    return _COS(inexact("cos", x))
+    return el.Cos()(inexact("cos", x))
 
 
 @public
 def tan(x: ArrayLike, /) -> Array:
     """The tangent of x, in radians"""
-    return _TAN(inexact("tan", x))
+    return el.Tan()(inexact("tan", x))
 
 
 @public
@@ -268,7 +266,7 @@ def cosh(x: ArrayLike, /) -> Array:
 @public
 def tanh(x: ArrayLike, /) -> Array:
     """sinh(x) / cosh(x)"""
-    return _TANH(inexact("tanh", x))
+    return el.Tanh()(inexact("tanh", x))
 
 
 @public
@@ -297,14 +295,14 @@ asinh, acosh, atanh = arcsinh, arccosh, arctanh
 def deg2rad(x: ArrayLike, /) -> Array:
     """π x / 180"""
     x = inexact("deg2rad", x)
-    return _MUL(x, _scalar(math.pi / 180, x.dtype))
+    return MUL(x, scalar(math.pi / 180, x.dtype))
 
 
 @public
 def rad2deg(x: ArrayLike, /) -> Array:
     """180 x / π"""
     x = inexact("rad2deg", x)
-    return _MUL(x, _scalar(180 / math.pi, x.dtype))
+    return MUL(x, scalar(180 / math.pi, x.dtype))
 
 
 radians, degrees = deg2rad, rad2deg
@@ -323,14 +321,14 @@ def sinc(x: ArrayLike, /) -> Array:
     """
     x = inexact("sinc", x)
     dtype = x.dtype
-    p = _MUL(x, _scalar(math.pi, dtype))
-    at_zero = _EQ(x, _scalar(0, dtype))
-    safe = basis.select(at_zero, _scalar(1, dtype), p)
-    square_ = basis.select(at_zero, _SQUARE(p), _scalar(0, dtype))
-    series = _scalar(_SINC_SERIES[-1], dtype)
+    p = MUL(x, scalar(math.pi, dtype))
+    at_zero = EQ(x, scalar(0, dtype))
+    safe = basis.select(at_zero, scalar(1, dtype), p)
+    square_ = basis.select(at_zero, SQUARE(p), scalar(0, dtype))
+    series = scalar(_SINC_SERIES[-1], dtype)
     for term in _SINC_SERIES[-2::-1]:
-        series = _ADD(_MUL(series, square_), _scalar(term, dtype))
-    return basis.select(at_zero, series, _DIV(_SIN(safe), safe))
+        series = ADD(MUL(series, square_), scalar(term, dtype))
+    return basis.select(at_zero, series, DIV(SIN(safe), safe))
 
 
 @public
@@ -344,7 +342,7 @@ def i0(x: ArrayLike) -> Array:
     x = inexact("i0", x)
     if dtypes.is_complex(x.dtype):
         raise ValueError(f"i0: x must be real; got {x.aval.short()}")
-    return _MUL(_EXP(_ABS(x)), bessel_i0e(x))
+    return MUL(EXP(ABS(x)), bessel_i0e(x))
 
 
 # -- rounding ------------------------------------------------------------------------------
@@ -380,7 +378,7 @@ def trunc(x: ArrayLike) -> Array:
     x = numeric("trunc", x)
     if not dtypes.is_inexact(x.dtype):
         return x
-    return basis.select(_LT(x, _scalar(0, x.dtype)), el.Ceil()(x), el.Floor()(x))
+    return basis.select(LT(x, scalar(0, x.dtype)), el.Ceil()(x), el.Floor()(x))
 
 
 @public
@@ -396,8 +394,8 @@ def rint(x: ArrayLike, /) -> Array:
 
 def _nearest_even(x: Any) -> Any:
     if dtypes.is_complex(x.dtype):
-        return el.Complex()(_EVEN(el.Real()(x)), _EVEN(el.Imag()(x)))
-    return _EVEN(x)
+        return el.Complex()(EVEN(el.Real()(x)), EVEN(el.Imag()(x)))
+    return EVEN(x)
 
 
 @public
@@ -419,12 +417,12 @@ def round(a: ArrayLike, decimals: int = 0, out: None = None) -> Array:
         return _nearest_even(x)
     # half precision cannot hold 10^decimals times most numbers
     wide = np.dtype(np.float32) if dtype.itemsize < 4 else dtype
-    factor = _scalar(10.0 ** builtin_abs(decimals), wide)
+    factor = scalar(10.0 ** builtin_abs(decimals), wide)
     y = basis.convert(x, wide, x.weak_type)
     if decimals > 0:
-        y = _DIV(_nearest_even(_MUL(y, factor)), factor)
+        y = DIV(_nearest_even(MUL(y, factor)), factor)
     else:
-        y = _MUL(_nearest_even(_DIV(y, factor)), factor)
+        y = MUL(_nearest_even(DIV(y, factor)), factor)
     return basis.convert(y, dtype, x.weak_type)
 
 
@@ -473,7 +471,7 @@ def angle(z: ArrayLike, deg: bool = False) -> Array:
     else:
         re, im = z, basis.zeros_like(z)
     out = el.Atan2()(im, re)
-    return _MUL(out, _scalar(180 / math.pi, out.dtype)) if deg else out
+    return MUL(out, scalar(180 / math.pi, out.dtype)) if deg else out
 
 
 @public
@@ -481,9 +479,9 @@ def iscomplex(x: ArrayLike) -> Array:
     """Whether each element has an imaginary part that is not 0"""
     x = operand("iscomplex", x)
     if not dtypes.is_complex(x.dtype):
-        return basis.full(x.shape, False, _BOOL)
+        return basis.full(x.shape, False, BOOL)
     part = el.Imag()(x)
-    return _NE(part, _scalar(0, part.dtype))
+    return NE(part, scalar(0, part.dtype))
 
 
 @public
@@ -491,9 +489,9 @@ def isreal(x: ArrayLike) -> Array:
     """Whether each element has no imaginary part"""
     x = operand("isreal", x)
     if not dtypes.is_complex(x.dtype):
-        return basis.full(x.shape, True, _BOOL)
+        return basis.full(x.shape, True, BOOL)
     part = el.Imag()(x)
-    return _EQ(part, _scalar(0, part.dtype))
+    return EQ(part, scalar(0, part.dtype))
 
 
 def isrealobj(x: Any) -> bool:
@@ -505,7 +503,7 @@ def isrealobj(x: Any) -> bool:
 
 
 def _constant(who: str, x: Any, value: bool) -> Any:
-    return basis.full(x.shape, value, _BOOL)
+    return basis.full(x.shape, value, BOOL)
 
 
 @public
@@ -517,7 +515,7 @@ def isnan(x: ArrayLike, /) -> Array:
     Array([False,  True], dtype=bool)
     """
     x = numeric("isnan", x)
-    return _NE(x, x) if dtypes.is_inexact(x.dtype) else _constant("isnan", x, False)
+    return NE(x, x) if dtypes.is_inexact(x.dtype) else _constant("isnan", x, False)
 
 
 @public
@@ -532,12 +530,12 @@ def isinf(x: ArrayLike, /) -> Array:
     """Whether each element is infinite (of complex ones: either part)"""
     x = numeric("isinf", x)
     if dtypes.is_complex(x.dtype):
-        return _OR(_infinite(el.Real()(x)), _infinite(el.Imag()(x)))
+        return OR(_infinite(el.Real()(x)), _infinite(el.Imag()(x)))
     return _infinite(x) if dtypes.is_floating(x.dtype) else _constant("isinf", x, False)
 
 
 def _infinite(x: Any) -> Any:
-    return _EQ(_ABS(x), _scalar(math.inf, x.dtype))
+    return EQ(ABS(x), scalar(math.inf, x.dtype))
 
 
 @public
@@ -556,10 +554,12 @@ def _is_value(who: str, x: Any, out: Any, value: float) -> Any:
     unsupported_out(who, out)
     x = numeric(who, x)
     if dtypes.is_complex(x.dtype):
-        raise ValueError(f"{who} is not defined for complex numbers; got {x.aval.short()}")
+        raise ValueError(
+            f"{who} is not defined for complex numbers; got {x.aval.short()}"
+        )
     if not dtypes.is_floating(x.dtype):
         return _constant(who, x, False)
-    return _EQ(x, _scalar(value, x.dtype))
+    return EQ(x, scalar(value, x.dtype))
 
 
 @public
@@ -576,15 +576,20 @@ def nan_to_num(
     x = numeric("nan_to_num", x)
     dtype = x.dtype
     if dtypes.is_complex(dtype):
-        parts = [nan_to_num(p(x), copy, nan, posinf, neginf) for p in (el.Real(), el.Imag())]
+        parts = [
+            nan_to_num(p(x), copy, nan, posinf, neginf) for p in (el.Real(), el.Imag())
+        ]
         return el.Complex()(*parts)
     if not dtypes.is_floating(dtype):
         return x
     info = dtypes.finfo(dtype)
     replacements = (
-        (_NE(x, x), nan),
-        (_EQ(x, _scalar(math.inf, dtype)), float(info.max) if posinf is None else posinf),
-        (_EQ(x, _scalar(-math.inf, dtype)), float(info.min) if neginf is None else neginf),
+        (NE(x, x), nan),
+        (EQ(x, scalar(math.inf, dtype)), float(info.max) if posinf is None else posinf),
+        (
+            EQ(x, scalar(-math.inf, dtype)),
+            float(info.min) if neginf is None else neginf,
+        ),
     )
     for found, value in replacements:
         x = basis.select(found, cast(operand("nan_to_num", value), dtype), x)
@@ -605,13 +610,15 @@ def signbit(x: ArrayLike, /) -> Array:
     x = numeric("signbit", x)
     dtype = x.dtype
     if dtypes.is_signed(dtype):
-        return _LT(x, _scalar(0, dtype))
+        return LT(x, scalar(0, dtype))
     if not dtypes.is_inexact(dtype):
         return _constant("signbit", x, False)
     if dtypes.is_complex(dtype):
-        raise ValueError(f"signbit is not defined for complex numbers; got {x.aval.short()}")
+        raise ValueError(
+            f"signbit is not defined for complex numbers; got {x.aval.short()}"
+        )
     bits = np.dtype(f"int{8 * dtype.itemsize}")
-    return _LT(el.bitcast_convert_type(x, bits), _scalar(0, bits))
+    return LT(el.bitcast_convert_type(x, bits), scalar(0, bits))
 
 
 @public
@@ -619,9 +626,11 @@ def copysign(x1: ArrayLike, x2: ArrayLike, /) -> Array:
     """|x1| with the sign of x2, in floating point"""
     x, y = pair_inexact("copysign", x1, x2)
     if dtypes.is_complex(x.dtype):
-        raise TypeError(f"copysign does not support complex numbers; got {x.aval.short()}")
-    size = _ABS(x)
-    return basis.select(signbit(y), _NEG(size), size)
+        raise TypeError(
+            f"copysign does not support complex numbers; got {x.aval.short()}"
+        )
+    size = ABS(x)
+    return basis.select(signbit(y), NEG(size), size)
 
 
 @public
@@ -634,13 +643,15 @@ def heaviside(x1: ArrayLike, x2: ArrayLike, /) -> Array:
     """
     x, y = pair_inexact("heaviside", x1, x2)
     if dtypes.is_complex(x.dtype):
-        raise TypeError(f"heaviside does not support complex numbers; got {x.aval.short()}")
+        raise TypeError(
+            f"heaviside does not support complex numbers; got {x.aval.short()}"
+        )
     dtype = x.dtype
-    scalar = _scalar if x.weak_type and y.weak_type else strong_scalar
-    zero = scalar(0, dtype)
-    out = basis.select(_GT(x, zero), scalar(1, dtype), y)
-    out = basis.select(_LT(x, zero), zero, out)
-    return basis.select(_NE(x, x), scalar(math.nan, dtype), out)
+    number = scalar if x.weak_type and y.weak_type else strong_scalar
+    zero = number(0, dtype)
+    out = basis.select(GT(x, zero), number(1, dtype), y)
+    out = basis.select(LT(x, zero), zero, out)
+    return basis.select(NE(x, x), number(math.nan, dtype), out)
 
 
 @public
@@ -659,9 +670,11 @@ def spacing(x: ArrayLike, /) -> Array:
     """
     x = inexact("spacing", x)
     if dtypes.is_complex(x.dtype):
-        raise TypeError(f"spacing does not support complex numbers; got {x.aval.short()}")
-    outward = copysign(_scalar(math.inf, x.dtype), x)
-    return _SUB(el.Nextafter()(x, outward), x)
+        raise TypeError(
+            f"spacing does not support complex numbers; got {x.aval.short()}"
+        )
+    outward = copysign(scalar(math.inf, x.dtype), x)
+    return SUB(el.Nextafter()(x, outward), x)
 
 
 def _split_exponent(x: Any) -> tuple[Any, Any]:
@@ -673,15 +686,19 @@ def _split_exponent(x: Any) -> tuple[Any, Any]:
     mask = (1 << (width - 1 - shift)) - 1
     bias = mask >> 1
     lift = shift + 2  # brings subnormals into the normal range
-    small = _LT(_ABS(x), _scalar(float(info.tiny), dtype))
-    y = basis.select(small, _MUL(x, _scalar(2.0**lift, dtype)), x)
+    small = LT(ABS(x), scalar(float(info.tiny), dtype))
+    y = basis.select(small, MUL(x, scalar(2.0**lift, dtype)), x)
     raw = el.bitcast_convert_type(y, bits)
-    field = _AND(el.ShiftRightLogical()(raw, _scalar(shift, bits)), _scalar(mask, bits))
-    exponent = _SUB(field, _scalar(bias - 1, bits))
-    exponent = _SUB(exponent, basis.select(small, _scalar(lift, bits), _scalar(0, bits)))
-    kept = ~(mask << shift) - (1 << width if ~(mask << shift) >= 1 << (width - 1) else 0)
-    half = _OR(_AND(raw, _scalar(kept, bits)), _scalar((bias - 1) << shift, bits))
-    return el.bitcast_convert_type(half, dtype), basis.convert(exponent, np.dtype(np.int32))
+    field = AND(el.ShiftRightLogical()(raw, scalar(shift, bits)), scalar(mask, bits))
+    exponent = SUB(field, scalar(bias - 1, bits))
+    exponent = SUB(exponent, basis.select(small, scalar(lift, bits), scalar(0, bits)))
+    kept = ~(mask << shift) - (
+        1 << width if ~(mask << shift) >= 1 << (width - 1) else 0
+    )
+    half = OR(AND(raw, scalar(kept, bits)), scalar((bias - 1) << shift, bits))
+    return el.bitcast_convert_type(half, dtype), basis.convert(
+        exponent, np.dtype(np.int32)
+    )
 
 
 @public
@@ -696,9 +713,9 @@ def frexp(x: ArrayLike, /) -> tuple[Array, Array]:
     if dtypes.is_complex(x.dtype):
         raise TypeError(f"frexp does not support complex numbers; got {x.aval.short()}")
     mantissa, exponent = _split_exponent(x)
-    trivial = _OR(_EQ(x, _scalar(0, x.dtype)), _NOT(el.IsFinite()(x)))
+    trivial = OR(EQ(x, scalar(0, x.dtype)), NOT(el.IsFinite()(x)))
     return basis.select(trivial, x, mantissa), basis.select(
-        trivial, _scalar(0, np.dtype(np.int32)), exponent
+        trivial, scalar(0, np.dtype(np.int32)), exponent
     )
 
 
@@ -711,7 +728,9 @@ def ldexp(x1: ArrayLike, x2: ArrayLike, /) -> Array:
     Array([ 0.5, 12. ], dtype=float32)
     """
     x, n = operand("ldexp", x1, 0), operand("ldexp", x2, 1)
-    if dtypes.is_complex(x.dtype) or not (dtypes.is_integer(n.dtype) or n.dtype is _BOOL):
+    if dtypes.is_complex(x.dtype) or not (
+        dtypes.is_integer(n.dtype) or n.dtype is BOOL
+    ):
         raise ValueError(
             f"ldexp: needs real x1 and integer x2; got {x.aval.short()}, {n.aval.short()}"
         )
@@ -720,9 +739,9 @@ def ldexp(x1: ArrayLike, x2: ArrayLike, /) -> Array:
     # two factors, as 2^n may be out of range where x 2^n is not; a third for subnormals
     limit = int(dtypes.finfo(x.dtype).maxexp) - 1
     for _ in range(3):
-        part = _MAX(_MIN(n, _scalar(limit, n.dtype)), _scalar(-limit + 1, n.dtype))
-        x = _MUL(x, el.Exp2()(basis.convert(part, x.dtype)))
-        n = _SUB(n, part)
+        part = MAX(MIN(n, scalar(limit, n.dtype)), scalar(-limit + 1, n.dtype))
+        x = MUL(x, el.Exp2()(basis.convert(part, x.dtype)))
+        n = SUB(n, part)
     return x
 
 
@@ -737,7 +756,7 @@ def modf(x: ArrayLike, /, out: None = None) -> tuple[Array, Array]:
     unsupported_out("modf", out)
     x = inexact("modf", x)
     whole = trunc(x)
-    return _SUB(x, whole), whole
+    return SUB(x, whole), whole
 
 
 def isscalar(element: Any) -> bool:

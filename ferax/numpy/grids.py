@@ -6,7 +6,6 @@ Static index arrays (`tril_indices` and its like) are computed by NumPy when the
 
 from __future__ import annotations
 
-import math
 import operator
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -19,7 +18,7 @@ from ferax.core.array import Array
 from ferax.core.tracing import state
 from ferax.errors import public
 from ferax.lax import elementwise as el
-from ferax.lax.shape import Concatenate, Iota, pad_zeros
+from ferax.lax.shape import Iota, pad_zeros
 from ferax.numpy.creation import (
     arange,
     array,
@@ -30,10 +29,9 @@ from ferax.numpy.creation import (
     ones,
     placed,
 )
-from ferax.numpy.elementary import i0, sqrt
+from ferax.numpy.elementary import i0
 from ferax.numpy.promoting import ArrayLike, DTypeLike, operand, promote
 from ferax.numpy.shaping import (
-    concatenate,
     diagonal,
     joined,
     joined_operands,
@@ -68,7 +66,12 @@ def _line_mask(n: int, m: int, k: Any) -> Any:
 
 @public
 def eye(
-    N: int, M: int | None = None, k: Any = 0, dtype: DTypeLike = None, *, device: Any = None
+    N: int,
+    M: int | None = None,
+    k: Any = 0,
+    dtype: DTypeLike = None,
+    *,
+    device: Any = None,
 ) -> Array:
     """Ones on the k-th diagonal of an (N, M) matrix of zeros (M: N by default).
 
@@ -202,7 +205,9 @@ def triu_indices_from(arr: Any, k: int = 0) -> tuple[Array, Array]:
 def diag_indices(n: int, ndim: int = 2) -> tuple[Array, ...]:
     """The indices of the main diagonal of an array with `ndim` axes of size n"""
     if n < 0 or ndim < 0:
-        raise ValueError(f"diag_indices: n and ndim must be nonnegative; got {n}, {ndim}")
+        raise ValueError(
+            f"diag_indices: n and ndim must be nonnegative; got {n}, {ndim}"
+        )
     return (arange(n),) * ndim
 
 
@@ -279,7 +284,9 @@ def meshgrid(
         raise ValueError(f"Valid values for indexing are 'xy' and 'ij', got {indexing}")
     lines = [operand("meshgrid", x, i) for i, x in enumerate(xi)]
     if any(x.ndim > 1 for x in lines):
-        raise ValueError(f"Arguments to jnp.meshgrid must be 1D, got: {[x.shape for x in lines]}")
+        raise ValueError(
+            f"Arguments to jnp.meshgrid must be 1D, got: {[x.shape for x in lines]}"
+        )
     rank = len(lines)
     order = list(range(rank))
     if indexing == "xy" and rank > 1:
@@ -296,7 +303,11 @@ def meshgrid(
 
 @public
 def fromfunction(
-    function: Callable[..., Array], shape: Any, *, dtype: DTypeLike = float, **kwargs: Any
+    function: Callable[..., Array],
+    shape: Any,
+    *,
+    dtype: DTypeLike = float,
+    **kwargs: Any,
 ) -> Array:
     """`function` of the indices of each element, mapped over all of them.
 
@@ -326,7 +337,8 @@ def _range_of(s: slice) -> Any:
 def _ranges(key: Any) -> list[Any]:
     lines = [_range_of(k) for k in key]
     return promote("mgrid", *[line[:1] for line in lines]) and [
-        basis.convert(line, dtypes.promote(*[x.aval for x in lines])[0]) for line in lines
+        basis.convert(line, dtypes.promote(*[x.aval for x in lines])[0])
+        for line in lines
     ]
 
 
@@ -392,7 +404,9 @@ class _Joiner:
         parts = []
         for item in items:
             if isinstance(item, str):
-                raise ValueError(f"{self._name}: a directive must come first; got {item!r}")
+                raise ValueError(
+                    f"{self._name}: a directive must come first; got {item!r}"
+                )
             x = _range_of(item) if isinstance(item, slice) else _element(item)
             parts.append(_with_rank(x, ndmin, place))
         out = joined(joined_operands(self._name, parts, None), axis)

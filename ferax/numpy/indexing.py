@@ -95,10 +95,14 @@ _SLICE_ALL = slice(None)
 
 
 class Parsed(NamedTuple):
-    """An index: the shape it applies to (with an axis for each scalar bool) and its parts."""
+    """An index: the shape it applies to (with an axis for each scalar bool) and its parts.
+
+    `is_together` says that points, places and masks stand next to each other.
+    """
 
     shape: Shape
     parts: list[Any]
+    is_together: bool = True
 
     def has(self, kind: type) -> bool:
         return any(type(p) is kind for p in self.parts)
@@ -135,6 +139,9 @@ def parse(
     dots = [k for k, i in enumerate(items) if i is Ellipsis]
     if len(dots) > 1:
         raise IndexError("an index can only have a single ellipsis ('...')")
+    # an ellipsis separates even where it stands for no axis
+    advanced = [k for k, i in enumerate(items) if type(i) is int or hasattr(i, "dtype")]
+    is_together = not advanced or advanced[-1] - advanced[0] + 1 == len(advanced)
     k = dots[0] if dots else len(items)
     items[k : k + 1] = [_SLICE_ALL] * (aval.ndim - taken)
     shape: list[int] = []
@@ -149,7 +156,7 @@ def parse(
             shape.append(aval.shape[axis])
             parts.append(_part(aval, axis, item, strict, wrap))
             axis += 1
-    return Parsed(tuple(shape), parts)
+    return Parsed(tuple(shape), parts, is_together)
 
 
 def _item(item: Any, alone: bool = False) -> Any:
@@ -204,6 +211,17 @@ def host_of(x: Any) -> np.ndarray | None:
         found = x.concrete()
         return None if found is None else found.host()
     return x.host() if isinstance(x, Concrete) else np.asarray(x)
+
+
+def known_values(x: Any, who: str, remedy: str) -> np.ndarray:
+    """The values of an array on which a result depends that has to be known while tracing."""
+    found = host_of(x)
+    if found is None:
+        raise errors.ConcretizationTypeError(
+            f"{who} depends on the values of a traced array ({x.aval.short()}).\n"
+            f"{errors.user_line()}{x.origin()}\n{remedy}"
+        )
+    return found
 
 
 def hosts_now(*arrays: Any) -> list[np.ndarray] | None:
@@ -361,7 +379,7 @@ def read(
     if mode is not DROP and not any(p.array.shape for p in places):
         return _read_window(x, parts, wrap)
     x, parts = _without_points(x, parts)
-    plan = _Plan(parts, x.shape)
+    plan = _Plan(parts, x.shape, index.is_together)
     op = lax_indexing.Gather(
         plan.numbers,
         plan.sizes,
@@ -412,10 +430,7 @@ def _read_window(x: Any, parts: Sequence[Any], wrap: bool) -> Any:
         for d, s in enumerate(starts)
     ]
     sizes = tuple([p.size if type(p) is Span else 1 for p in taking])
-    shape = tuple(
-        [1 if p is NEW else p.size for p in parts if p is NEW or type(p) is Span]
-    )
-    return basis.reshape(DynamicSlice(sizes)(x, *values), shape)
+    return basis.reshape(DynamicSlice(sizes)(x, *values), _region_shape(parts))
 
 
 def _stepped(x: Any, parts: Sequence[Any]) -> tuple[Any, list[Any]]:
@@ -455,7 +470,7 @@ def _read_nothing(
 ) -> Any:
     """Places in an array without elements."""
     x, parts = _without_points(x, index.parts)
-    plan = _Plan(parts, x.shape)
+    plan = _Plan(parts, x.shape, index.is_together)
     if shapes.size(plan.shape) == 0:
         return basis.full(plan.shape, 0, x.dtype)
     if mode is DROP:
@@ -508,11 +523,10 @@ class _Plan:
     are places.
     """
 
-    def __init__(self, parts: Sequence[Any], operand: Shape):
+    def __init__(self, parts: Sequence[Any], operand: Shape, is_together: bool):
         advanced = [
             k for k, p in enumerate(parts) if type(p) in (Point, Places) or p is GONE
         ]
-        is_together = advanced[-1] - advanced[0] + 1 == len(advanced)
         first = advanced[0] if is_together else 0
         self.common = _common_shape([p.array for p in parts if type(p) is Places])
         shape: list[int] = []
@@ -589,6 +603,8 @@ class _Plan:
         known = [
             c.host() if type(c) is Concrete and c.on_host() else None for c in columns
         ]
+        if len(columns) == 1 and columns[0].shape == target:
+            return columns[0]
         if all(k is not None for k in known):
             joined = np.concatenate(
                 [np.broadcast_to(k, target) for k in known], axis=-1
@@ -629,9 +645,7 @@ class _Kind(NamedTuple):
     identity: int | None  # the value that changes nothing
 
 
-_SET = _Kind(
-    "set", None, lambda x, v: basis.broadcast_to(v, x.shape), lax_indexing.Scatter, None
-)
+_SET = _Kind("set", None, lambda x, v: v, lax_indexing.Scatter, None)
 _ADD = _Kind("add", np.add, basis.add, lax_indexing.ScatterAdd, 0)
 _SUBTRACT = _Kind("subtract", np.subtract, basis.sub, lax_indexing.ScatterSub, 0)
 _MULTIPLY = _Kind("multiply", np.multiply, basis.mul, lax_indexing.ScatterMul, 1)
@@ -689,7 +703,11 @@ def _combine(out: np.ndarray, index: Any, values: Any, kind: _Kind) -> bool:
     """out[index] = ufunc(out[index], values), repeatedly where places repeat."""
     if _rank(out.dtype) == 0 or (kind in (_DIVIDE, _POWER) and _rank(out.dtype) < 2):
         return False
-    values = np.asarray(values).astype(out.dtype, copy=False)
+    values = np.asarray(values)
+    if values.dtype != out.dtype:
+        if values.shape and dtypes.result_type(out.dtype, values.dtype) != out.dtype:
+            return False  # computed in the wider dtype
+        values = values.astype(out.dtype)
     parts = index if type(index) is tuple else (index,)
     repeats = any(
         isinstance(p, np.ndarray) and p.dtype.kind in "iu" and p.size > 1 for p in parts
@@ -710,7 +728,17 @@ def write(
     """The updated array, as operations of the active transformation."""
     if kind is _DIVIDE and not dtypes.is_inexact(x.dtype):
         x = basis.convert(x, inexact_dtype(x.dtype))
-    values = _values(x, values, kind)
+    values = creation.asarray(values)
+    _check_values(x, values, kind)
+    if kind is not _SET and values.dtype != x.dtype:
+        wide, weak = dtypes.promote(x.aval, values.aval)
+        if wide != x.dtype and kind.scatter is not None:
+            found = write(
+                basis.convert(x, wide), index, values.astype(wide), kind, mode=mode, wrap=wrap,
+                is_sorted=is_sorted, is_unique=is_unique,
+            )  # fmt: skip
+            return basis.convert(found, x.dtype, x.aval.weak_type)
+    values = cast(values, x.dtype, x.aval.weak_type)
     parsed = parse(x.aval, index, strict=False, wrap=wrap, keep_masks=True)
     if parsed.has(Mask):
         found = _write_masked(x, parsed, values, kind)
@@ -720,10 +748,14 @@ def write(
     shape = x.shape
     x = basis.reshape(x, parsed.shape)
     if not parsed.has(Places):
-        old = _read_spans(x, parsed.parts)
-        new = kind.combine(old, _fitted(values, old.shape))
+        region = _region_shape(parsed.parts)
+        values = _fitted(values, region)
+        if kind is _SET:
+            new = basis.broadcast_to(values, region)
+        else:
+            new = kind.combine(_read_spans(x, parsed.parts), values)
         return basis.reshape(_write_spans(x, parsed.parts, new), shape)
-    plan = _Plan(parsed.parts, x.shape)
+    plan = _Plan(parsed.parts, x.shape, parsed.is_together)
     values = _fitted(values, plan.shape)
     if shapes.size(plan.shape) == 0 or any(n == 0 for n in x.shape):
         return basis.reshape(x, shape)
@@ -738,27 +770,23 @@ def write(
     return basis.reshape(kind.combine(x, factors), shape)
 
 
-def _values(x: Any, values: Any, kind: _Kind) -> Any:
-    """The values as an array of x's dtype; a warning where that loses what they are."""
-    values = creation.asarray(values)
+def _check_values(x: Any, values: Any, kind: _Kind) -> None:
+    """A warning where the dtype of the array cannot hold what the values are."""
+    if values.dtype == x.dtype:
+        return
     if dtypes.is_key(x.dtype) or dtypes.is_key(values.dtype):
-        if values.dtype != x.dtype:
-            raise TypeError(
-                f"x.at[…].{kind.name}: values {values.aval.short()} cannot be written into "
-                f"{x.aval.short()}"
-            )
-        return values
-    if values.dtype != x.dtype and _rank(values.dtype) > _rank(x.dtype):
+        raise TypeError(
+            f"x.at[…].{kind.name}: values {values.aval.short()} cannot be written into "
+            f"{x.aval.short()}"
+        )
+    if _rank(values.dtype) > _rank(x.dtype):
         warnings.warn(
             f"scatter inputs have incompatible types: x.at[…].{kind.name} casts values from "
             f"dtype={values.dtype.name} to dtype={x.dtype.name}, which loses information. Convert "
             "x or the values with .astype(…); in future this will be an error.",
             FutureWarning,
-            stacklevel=5,
+            stacklevel=6,
         )
-    if values.dtype == x.dtype:
-        return values
-    return cast(values, x.dtype, x.aval.weak_type)
 
 
 def _fitted(values: Any, shape: Shape) -> Any:
@@ -774,6 +802,12 @@ def _fitted(values: Any, shape: Shape) -> Any:
             "the elements to update"
         )
     return values
+
+
+def _region_shape(parts: Sequence[Any]) -> Shape:
+    """The shape of what spans, points and new axes select."""
+    kept = [p for p in parts if p is NEW or type(p) is Span]
+    return tuple([1 if p is NEW else p.size for p in kept])
 
 
 def _write_spans(x: Any, parts: Sequence[Any], new: Any) -> Any:
@@ -819,10 +853,10 @@ def _write_masked(x: Any, index: Parsed, values: Any, kind: _Kind) -> Any:
     found = _masked_region(x, index)
     if found is None:
         return None
-    mask, region, behind = found
-    if values.ndim > behind:  # an axis along which the true elements are counted
-        place = values.ndim - behind - 1
-        if values.shape[place] != 1:
+    mask, region, behind, is_in_place = found
+    place = values.ndim - behind - 1 if is_in_place else 0
+    if 0 <= place < values.ndim:  # the axis along which the true elements are counted
+        if values.shape[place] != 1 or not is_in_place:
             if host_of(mask) is None:
                 raise errors.NonConcreteBooleanIndexError(mask)
             return None
@@ -830,8 +864,7 @@ def _write_masked(x: Any, index: Parsed, values: Any, kind: _Kind) -> Any:
         values = basis.reshape(
             values, (*shape[:place], *(1,) * mask.ndim, *shape[place + 1 :])
         )
-    chosen = to_array(mask)
-    chosen = basis.reshape(chosen, chosen.shape + (1,) * behind)
+    chosen = basis.reshape(to_array(mask), tuple(mask.shape) + (1,) * behind)
     old = _read_spans(x, region)
     values = _fitted(values, old.shape)
     if kind.identity is None:
@@ -842,8 +875,12 @@ def _write_masked(x: Any, index: Parsed, values: Any, kind: _Kind) -> Any:
     return _write_spans(x, region, basis.broadcast_to(new, old.shape))
 
 
-def _masked_region(x: Any, index: Parsed) -> tuple[Any, list[Any], int] | None:
-    """The mask of an index with one mask, the spans around it, and how many are behind it."""
+def _masked_region(x: Any, index: Parsed) -> tuple[Any, list[Any], int, bool] | None:
+    """The mask of an index with one mask and no places; the spans that it lies in.
+
+    Also how many axes of the result are behind it, and whether its own axis is in its place: not
+    so if points stand apart from it (see the head of this file).
+    """
     masks = [p for p in index.parts if type(p) is Mask]
     if len(masks) > 1 or index.has(Places):
         for m in masks:
@@ -851,18 +888,16 @@ def _masked_region(x: Any, index: Parsed) -> tuple[Any, list[Any], int] | None:
                 raise errors.NonConcreteBooleanIndexError(m.array)
         return None
     region: list[Any] = []
-    behind = axis = 0
+    behind = 0
     seen = False
     for p in index.parts:
         if type(p) is Mask:
             seen = True
             region.extend(Span(0, 1, n) for n in p.array.shape)
-            axis += p.array.ndim
-            continue
-        region.append(p)
-        axis += p is not NEW
-        behind += seen and type(p) is not Point
-    return masks[0].array, region, behind
+        else:
+            region.append(p)
+            behind += seen and type(p) is not Point
+    return masks[0].array, region, behind, index.is_together
 
 
 def _apply(
@@ -874,7 +909,7 @@ def _apply(
     if parsed.has(Mask):
         found = _masked_region(x, parsed)
         if found is not None:
-            mask, region, behind = found
+            mask, region, behind, _ = found
             old = _read_spans(x, region)
             chosen = basis.reshape(to_array(mask), tuple(mask.shape) + (1,) * behind)
             new = basis.select(chosen, apply_elementwise(func, old), old)
@@ -886,7 +921,7 @@ def _apply(
         old = _read_spans(x, parsed.parts)
         new = _write_spans(x, parsed.parts, apply_elementwise(func, old))
         return basis.reshape(new, shape)
-    plan = _Plan(parsed.parts, x.shape)
+    plan = _Plan(parsed.parts, x.shape, parsed.is_together)
     if shapes.size(plan.shape) == 0 or any(n == 0 for n in x.shape):
         return basis.reshape(x, shape)
     op = lax_indexing.Scatter(

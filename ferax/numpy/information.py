@@ -30,7 +30,9 @@ def can_cast(from_: Any, to: DTypeLike, casting: str = "safe") -> bool:
     >>> jnp.can_cast(jnp.int32, jnp.int8)
     False
     """
-    source = from_ if isinstance(from_, (int, float, complex)) else dtypes.as_dtype(from_)
+    source = (
+        from_ if isinstance(from_, (int, float, complex)) else dtypes.as_dtype(from_)
+    )
     return np.can_cast(source, dtypes.as_dtype(to), casting)  # type: ignore[arg-type]
 
 

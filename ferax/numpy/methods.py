@@ -10,8 +10,6 @@ the operation; `_fold` keeps ferax's frames out of tracebacks without a wrapper 
 
 from __future__ import annotations
 
-import builtins
-import math
 from collections.abc import Callable
 from typing import Any
 
@@ -21,7 +19,6 @@ from ferax import dtypes, errors
 from ferax.config import config
 from ferax.core import basis
 from ferax.core.array import Array, Concrete, engine
-from ferax.core.tracing import Tracer
 from ferax.errors import public
 from ferax.lax import elementwise as el
 from ferax.lax.shape import Rev
@@ -30,22 +27,21 @@ from ferax.numpy import (
     creation,
     elementary,
     indexing,
+    operations,
     ordering,
     reducing,
     searching,
     shaping,
     ufuncs,
 )
-from ferax.numpy.promoting import _scalar_adapts, check_ranks, operand
-from ferax.shapes import canonical_axis
+from ferax.numpy.promoting import check_ranks, operand, scalar_adapts
 
 _BOOL = np.dtype(np.bool_)
 _NUMBERS = dtypes.SCALAR_AVALS
+_COMPARISONS = frozenset(("eq", "ne", "lt", "le", "gt", "ge"))
+_COMPLEX = tuple(dtypes.COMPLEX)
+_WHOLE = frozenset((_BOOL, *dtypes.INTEGERS))
 _KINDS = (Array, np.ndarray, np.generic, bool, int, float, complex)
-
-
-def _is_operand(other: Any) -> bool:
-    return isinstance(other, _KINDS) or hasattr(other, "__jax_array__")
 
 
 def _folded(error: Exception) -> Exception:
@@ -55,27 +51,31 @@ def _folded(error: Exception) -> Exception:
 
 
 def _operator(
-    name: str, function: Callable[..., Any], op: Any = None, bools: bool = True,
+    name: str, function: Callable[..., Any], op: Any = None, skip: Any = (),
     reflected: bool = False,
 ) -> Callable[..., Any]:  # fmt: skip
-    """The method `name`. `op` is the operation for operands of one dtype (`bools`: also bool)."""
+    """The method `name`. `op` is the operation for operands of one dtype that is not in `skip`."""
 
     def method(self: Any, other: Any) -> Any:
         try:
-            if op is not None:
-                a = self.aval
-                dtype = a.dtype
+            a = self.aval
+            dtype = a.dtype
+            if op is not None and dtype not in skip:
                 if isinstance(other, Array):
                     b = other.aval
-                    if b.dtype is dtype and (bools or dtype is not _BOOL):
-                        if a is not b and a.shape and b.shape and len(a.shape) != len(b.shape):
+                    if b.dtype is dtype:
+                        if b is not a and len(a.shape) != len(b.shape):
                             check_ranks(name, (self, other))
                         return op(other, self) if reflected else op(self, other)
-                elif type(other) in _NUMBERS and (bools or dtype is not _BOOL):
-                    if _scalar_adapts(type(other), dtype):
-                        other = basis.typed_scalar(other, dtype)
-                        return op(other, self) if reflected else op(self, other)
-            if not isinstance(other, _KINDS) and not _is_operand(other):
+                elif type(other) in _NUMBERS and scalar_adapts(type(other), dtype):
+                    other = basis.typed_scalar(other, dtype)
+                    return op(other, self) if reflected else op(self, other)
+            if not isinstance(other, _KINDS) and not hasattr(other, "__jax_array__"):
+                if name in _COMPARISONS and isinstance(other, (list, tuple)):
+                    raise TypeError(
+                        f"unsupported operand types of {name}: Array and "
+                        f"{type(other).__name__}. Convert it with jnp.array(…) first."
+                    )
                 return NotImplemented
             return function(other, self) if reflected else function(self, other)
         except Exception as error:
@@ -83,54 +83,41 @@ def _operator(
 
     method.__name__ = f"__{name}__"
     method.__qualname__ = f"Array.__{name}__"
-    method.__doc__ = getattr(function, "__doc__", None)
-    return method
-
-
-def _comparison(name: str, function: Callable[..., Any], op: Any) -> Callable[..., Any]:
-    plain = _operator(name, function, op)
-
-    def method(self: Any, other: Any) -> Any:
-        if isinstance(other, (list, tuple)):
-            raise TypeError(
-                f"unsupported operand types: Array and '{type(other).__name__}'. Convert it "
-                "with jnp.array(…) first."
-            )
-        return plain(self, other)
-
-    method.__name__ = f"__{name}__"
-    method.__qualname__ = f"Array.__{name}__"
+    method.__doc__ = function.__doc__
     return method
 
 
 def _operators() -> dict[str, Callable[..., Any]]:
-    add, sub, mul = ufuncs._add, ufuncs._subtract, ufuncs._multiply
-    binary: dict[str, tuple[Callable[..., Any], Any, bool]] = {
-        "add": (add, basis.ADD, False),
-        "sub": (sub, basis.SUB, True),
-        "mul": (mul, basis.MUL, False),
-        "truediv": (ufuncs.true_divide, None, True),
-        "floordiv": (ufuncs.floor_divide, None, True),
-        "mod": (ufuncs.remainder, None, True),
-        "divmod": (ufuncs.divmod, None, True),
-        "matmul": (contracting.matmul, None, True),
-        "and": (ufuncs._bitwise_and, ufuncs._AND, True),
-        "or": (ufuncs._bitwise_or, ufuncs._OR, True),
-        "xor": (ufuncs._bitwise_xor, ufuncs._XOR, True),
-        "lshift": (ufuncs.left_shift, None, True),
-        "rshift": (ufuncs.right_shift, None, True),
-        "pow": (ufuncs.power, None, True),
+    o, u = operations, ufuncs
+    arithmetic: dict[str, tuple[Any, ...]] = {
+        "add": (u._add, o.ADD, (o.BOOL,)),
+        "sub": (u._subtract, o.SUB),
+        "mul": (u._multiply, o.MUL, (o.BOOL,)),
+        "truediv": (u.true_divide, o.DIV, _WHOLE),
+        "floordiv": (u.floor_divide,),
+        "mod": (u.remainder,),
+        "divmod": (u.divmod,),
+        "pow": (u.power,),
+        "matmul": (contracting.matmul,),
+        "and": (u._bitwise_and, o.AND),
+        "or": (u._bitwise_or, o.OR),
+        "xor": (u._bitwise_xor, o.XOR),
+        "lshift": (u.left_shift,),
+        "rshift": (u.right_shift,),
+    }
+    comparisons: dict[str, tuple[Any, ...]] = {
+        "eq": (u.equal, o.EQ),
+        "ne": (u.not_equal, o.NE),
+        "lt": (u.less, o.LT, _COMPLEX),
+        "le": (u.less_equal, o.LE, _COMPLEX),
+        "gt": (u.greater, o.GT, _COMPLEX),
+        "ge": (u.greater_equal, o.GE, _COMPLEX),
     }
     out = {}
-    for name, (function, op, bools) in binary.items():
-        out[f"__{name}__"] = _operator(name, function, op, bools)
-        out[f"__r{name}__"] = _operator(f"r{name}", function, op, bools, reflected=True)
-    for name, function, op in (
-        ("eq", ufuncs.equal, ufuncs._EQ), ("ne", ufuncs.not_equal, ufuncs._NE),
-        ("lt", ufuncs.less, ufuncs._LT), ("le", ufuncs.less_equal, ufuncs._LE),
-        ("gt", ufuncs.greater, ufuncs._GT), ("ge", ufuncs.greater_equal, ufuncs._GE),
-    ):  # fmt: skip
-        out[f"__{name}__"] = _comparison(name, function, op)
+    for name, parts in {**arithmetic, **comparisons}.items():
+        out[f"__{name}__"] = _operator(name, *parts)
+    for name, (function, *rest) in arithmetic.items():
+        out[f"__r{name}__"] = _operator(f"r{name}", function, *rest, reflected=True)
     return out
 
 
@@ -177,11 +164,17 @@ def _view(self: Any, dtype: Any = None, type: None = None) -> Any:
     if wanted == own:
         return self
     if _BOOL in (wanted, own) and wanted.itemsize == own.itemsize:
-        return self.astype(np.uint8).view(wanted) if own == _BOOL else _NE_ZERO(self.view(np.uint8))
+        return (
+            self.astype(np.uint8).view(wanted)
+            if own == _BOOL
+            else _NE_ZERO(self.view(np.uint8))
+        )
     if wanted.itemsize == own.itemsize:
         return el.bitcast_convert_type(self, wanted)
     if self.ndim == 0:
-        raise ValueError("view() of a 0d array is only supported if the itemsize is unchanged.")
+        raise ValueError(
+            "view() of a 0d array is only supported if the itemsize is unchanged."
+        )
     *lead, last = self.shape
     if wanted.itemsize < own.itemsize:
         parts = el.bitcast_convert_type(self, wanted)
@@ -197,7 +190,7 @@ def _view(self: Any, dtype: Any = None, type: None = None) -> Any:
 
 
 def _NE_ZERO(x: Any) -> Any:
-    return ufuncs._NE(x, basis.typed_scalar(0, x.dtype))
+    return operations.NE(x, basis.typed_scalar(0, x.dtype))
 
 
 @public
@@ -249,7 +242,9 @@ def _compress(
 def _namespace(self: Any, *, api_version: str | None = None) -> Any:
     """The module `ferax.numpy`."""
     if api_version not in (None, "2024.12"):
-        raise ValueError(f"{api_version=} is not available; available versions are: ['2024.12']")
+        raise ValueError(
+            f"{api_version=} is not available; available versions are: ['2024.12']"
+        )
     import sys
 
     return sys.modules["ferax.numpy"]
@@ -273,7 +268,9 @@ def _shards(self: Any) -> Any:
 
 
 def _flat(self: Any) -> Any:
-    raise NotImplementedError("arrays do not implement the arr.flat property: use arr.flatten()")
+    raise NotImplementedError(
+        "arrays do not implement the arr.flat property: use arr.flatten()"
+    )
 
 
 def _matrix_transposed(self: Any) -> Any:

@@ -24,8 +24,8 @@ from ferax.lax.cumulative import CumSum
 from ferax.lax.shape import Concatenate, Rev, slice_of
 from ferax.lax.sorting import ArgSort, Sort, take_along
 from ferax.numpy import reducing
-from ferax.numpy.promoting import ArrayLike, cast, inexact, operand, promote
-from ferax.numpy.ufuncs import _ADD, _BOOL, _DIV, _GE, _LT, _MAX, _MIN, _MUL, _NE, _SUB, _scalar
+from ferax.numpy.operations import ADD, DIV, LT, MAX, MIN, MUL, NE, SUB, scalar
+from ferax.numpy.promoting import ArrayLike, cast, inexact, operand
 from ferax.shapes import canonical_axes, canonical_axis
 
 _INT, _INT32 = np.dtype(np.int64), np.dtype(np.int32)
@@ -34,7 +34,9 @@ _INT, _INT32 = np.dtype(np.int64), np.dtype(np.int32)
 # -- sorting -------------------------------------------------------------------------------
 
 
-def _sortable(who: str, a: Any, axis: Any, kind: Any = None, order: Any = None) -> tuple[Any, int]:
+def _sortable(
+    who: str, a: Any, axis: Any, kind: Any = None, order: Any = None
+) -> tuple[Any, int]:
     """The array and the axis to sort along; None means all elements as a vector."""
     if kind is not None:
         raise TypeError(
@@ -79,7 +81,7 @@ def argsort(
     if not descending:
         return _as_index(ArgSort(place)(x))
     found = Rev((place,))(ArgSort(place)(Rev((place,))(x)))
-    return _as_index(_SUB(_scalar(x.shape[place] - 1, _INT32), found))
+    return _as_index(SUB(scalar(x.shape[place] - 1, _INT32), found))
 
 
 def _as_index(x: Any) -> Any:
@@ -133,7 +135,9 @@ def sort_complex(a: ArrayLike) -> Array:
     """The elements in order along the last axis, as complex numbers"""
     x = operand("sort_complex", a)
     out = Sort(canonical_axis(-1, x.ndim, "sort_complex"))(x)
-    return out if dtypes.is_complex(out.dtype) else cast(out, dtypes.to_complex(out.dtype))
+    return (
+        out if dtypes.is_complex(out.dtype) else cast(out, dtypes.to_complex(out.dtype))
+    )
 
 
 # -- quantiles -----------------------------------------------------------------------------
@@ -146,10 +150,14 @@ def _quantile(
     keepdims: bool, weights: Any, skip_nans: bool,
 ) -> Any:  # fmt: skip
     if overwrite_input:
-        raise ValueError(f"{who}: overwrite_input is not supported: arrays are immutable")
+        raise ValueError(
+            f"{who}: overwrite_input is not supported: arrays are immutable"
+        )
     reducing.refuse(who, out)
     if method not in _METHODS:
-        raise ValueError(f"method can only be {', '.join(map(repr, _METHODS))}; got {method!r}")
+        raise ValueError(
+            f"method can only be {', '.join(map(repr, _METHODS))}; got {method!r}"
+        )
     x, levels = operand(who, a), operand(who, q, 1)
     if dtypes.is_complex(x.dtype):
         raise ValueError(f"{who} does not support complex input: it has no order")
@@ -167,7 +175,9 @@ def _quantile(
             raise NotImplementedError(
                 f"{method} doesn't support weights. Only method 'inverted_cdf' supports weights."
             )
-        found = _weighted(rows, _rows(_weights(who, x, weights, axes), axes), levels, skip_nans)
+        found = _weighted(
+            rows, _rows(_weights(who, x, weights, axes), axes), levels, skip_nans
+        )
     else:
         found = _read_quantiles(rows, levels, method, skip_nans)
     found = basis.convert(found, result)
@@ -203,7 +213,7 @@ def _read_quantiles(rows: Any, levels: Any, method: str, skip_nans: bool) -> Any
     """Quantiles of the last axis: shape levels.shape + rest."""
     n = rows.shape[-1]
     dtype = rows.dtype
-    missing = _NE(rows, rows)
+    missing = NE(rows, rows)
     rest = rows.shape[:-1]
     if n == 0:
         return basis.full((*levels.shape, *rest), math.nan, dtype)
@@ -215,14 +225,16 @@ def _read_quantiles(rows: Any, levels: Any, method: str, skip_nans: bool) -> Any
         if len(stacked) == 1:
             out = stacked[0]
         else:
-            out = Concatenate(0)(*stacked) if stacked else basis.zeros((0, *rest), dtype)
+            out = (
+                Concatenate(0)(*stacked) if stacked else basis.zeros((0, *rest), dtype)
+            )
         out = basis.reshape(out, (*levels.shape, *rest))
     else:
         out = _at_traced(rows, missing, levels, method, skip_nans)
     if skip_nans:
         return out
     spoiled = reducing.any(missing, -1)
-    return basis.select(spoiled, _scalar(math.nan, dtype), out)
+    return basis.select(spoiled, scalar(math.nan, dtype), out)
 
 
 def _places(position: float, method: str, n: int) -> tuple[int, int, float]:
@@ -258,7 +270,7 @@ def _at_known(ordered: Any, level: float, method: str) -> Any:
         return first
     dtype = ordered.dtype
     second = _column(ordered, high)
-    return _ADD(_MUL(first, _scalar(1 - part, dtype)), _MUL(second, _scalar(part, dtype)))
+    return ADD(MUL(first, scalar(1 - part, dtype)), MUL(second, scalar(part, dtype)))
 
 
 def _column(x: Any, i: int) -> Any:
@@ -267,12 +279,14 @@ def _column(x: Any, i: int) -> Any:
     return basis.reshape(slice_of(x, (*lead, i), (*rest, i + 1)), rest)
 
 
-def _at_traced(rows: Any, missing: Any, levels: Any, method: str, skip_nans: bool) -> Any:
+def _at_traced(
+    rows: Any, missing: Any, levels: Any, method: str, skip_nans: bool
+) -> Any:
     """Levels that are values, or rows that have different numbers of elements."""
     dtype = rows.dtype
     rest, n = rows.shape[:-1], rows.shape[-1]
     ordered = Sort(rows.ndim - 1)(rows)
-    one, zero = _scalar(1, dtype), _scalar(0, dtype)
+    one, zero = scalar(1, dtype), scalar(0, dtype)
     if skip_nans:
         count = basis.reduce_sum(
             basis.convert(el.Not()(missing), dtype), (rows.ndim - 1,)
@@ -281,17 +295,19 @@ def _at_traced(rows: Any, missing: Any, levels: Any, method: str, skip_nans: boo
     else:
         count = basis.full((*rest, 1), n, dtype)
     q = basis.reshape(cast(levels, dtype), (1,) * len(rest) + (levels.size,))
-    last = _MAX(_SUB(count, one), zero)
+    last = MAX(SUB(count, one), zero)
     if method == "inverted_cdf":
-        slack = _scalar(1e-6, dtype)
-        position = _SUB(el.Ceil()(_SUB(_MUL(q, count), slack)), one)
+        slack = scalar(1e-6, dtype)
+        position = SUB(el.Ceil()(SUB(MUL(q, count), slack)), one)
     else:
-        position = _MUL(q, last)
+        position = MUL(q, last)
     below, above = el.Floor()(position), el.Ceil()(position)
-    part = _SUB(position, below)
-    low, high = (_MIN(_MAX(i, zero), last) for i in (below, above))
+    part = SUB(position, below)
+    low, high = (MIN(MAX(i, zero), last) for i in (below, above))
     if method == "nearest":
-        low = high = _MIN(_MAX(el.Round(el.RoundingMethod.TO_NEAREST_EVEN)(position), zero), last)
+        low = high = MIN(
+            MAX(el.Round(el.RoundingMethod.TO_NEAREST_EVEN)(position), zero), last
+        )
     if method == "higher":
         low = high
     first = take_along(ordered, basis.convert(low, _INT32), len(rest))
@@ -300,11 +316,11 @@ def _at_traced(rows: Any, missing: Any, levels: Any, method: str, skip_nans: boo
     else:
         second = take_along(ordered, basis.convert(high, _INT32), len(rest))
         if method == "midpoint":
-            out = _MUL(_ADD(first, second), _scalar(0.5, dtype))
+            out = MUL(ADD(first, second), scalar(0.5, dtype))
         else:
             # the upper element counts for nothing where the place is whole: it may be inf
             second = basis.select(el.Eq()(low, high), first, second)
-            out = _ADD(_MUL(first, _SUB(one, part)), _MUL(second, part))
+            out = ADD(MUL(first, SUB(one, part)), MUL(second, part))
     out = basis.moveaxis(out, len(rest), 0)
     return basis.reshape(out, (*levels.shape, *rest))
 
@@ -314,23 +330,23 @@ def _weighted(rows: Any, weights: Any, levels: Any, skip_nans: bool) -> Any:
     dtype = rows.dtype
     rest, n = rows.shape[:-1], rows.shape[-1]
     place = len(rest)
-    missing = _NE(rows, rows)
+    missing = NE(rows, rows)
     if skip_nans:
-        weights = basis.select(missing, _scalar(0, dtype), weights)
+        weights = basis.select(missing, scalar(0, dtype), weights)
     order = ArgSort(place)(rows)
     ordered, shares = take_along(rows, order, place), take_along(weights, order, place)
     running = CumSum(place)(shares)
     total = _column(running, n - 1)
     q = basis.reshape(cast(levels, dtype), (levels.size,) + (1,) * len(rest))
-    wanted = _MUL(q, total)
+    wanted = MUL(q, total)
     wanted = basis.reshape(wanted, (*wanted.shape, 1))
-    before = basis.convert(_LT(running, wanted), _INT32)
+    before = basis.convert(LT(running, wanted), _INT32)
     index = basis.reduce_sum(before, (before.ndim - 1,))
-    index = _MIN(index, _scalar(n - 1, _INT32))
+    index = MIN(index, scalar(n - 1, _INT32))
     index = basis.moveaxis(index, 0, place)
     out = basis.moveaxis(take_along(ordered, index, place), place, 0)
     if not skip_nans:
-        out = basis.select(reducing.any(missing, -1), _scalar(math.nan, dtype), out)
+        out = basis.select(reducing.any(missing, -1), scalar(math.nan, dtype), out)
     return basis.reshape(out, (*levels.shape, *rest))
 
 
@@ -355,7 +371,9 @@ def quantile(
     >>> jnp.quantile(jnp.arange(5), jnp.array([0.1, 0.5]))
     Array([0.4, 2. ], dtype=float32)
     """
-    return _quantile("quantile", a, q, axis, out, overwrite_input, method, keepdims, weights, False)
+    return _quantile(
+        "quantile", a, q, axis, out, overwrite_input, method, keepdims, weights, False
+    )
 
 
 @public
@@ -371,7 +389,7 @@ def nanquantile(
 
 def _hundredths(who: str, q: Any) -> Any:
     q = inexact(who, operand(who, q, 1))
-    return _DIV(q, _scalar(100, q.dtype))
+    return DIV(q, scalar(100, q.dtype))
 
 
 @public
@@ -412,7 +430,9 @@ def median(
     >>> jnp.median(jnp.array([[1, 5, 2], [4, 0, 9]]), axis=1)
     Array([2., 4.], dtype=float32)
     """
-    return _quantile("median", a, 0.5, axis, out, overwrite_input, "midpoint", keepdims, None, False)
+    return _quantile(
+        "median", a, 0.5, axis, out, overwrite_input, "midpoint", keepdims, None, False
+    )
 
 
 @public

@@ -59,13 +59,18 @@ def _widths(pad_width: Any, ndim: int) -> Widths:
         raise TypeError(f"`pad_width` must be of integral type; got {pad_width!r}")
     pairs = tuple([(int(a), int(b)) for a, b in _pairs(pad_width, ndim, "pad_width")])
     if any(n < 0 for pair in pairs for n in pair):
-        raise ValueError(f"index can't contain negative values; got pad_width={pad_width!r}")
+        raise ValueError(
+            f"index can't contain negative values; got pad_width={pad_width!r}"
+        )
     return pairs
 
 
 @public
 def pad(
-    array: ArrayLike, pad_width: Any, mode: str | Callable[..., Any] = "constant", **kwargs: Any
+    array: ArrayLike,
+    pad_width: Any,
+    mode: str | Callable[..., Any] = "constant",
+    **kwargs: Any,
 ) -> Array:
     """The array with elements put around it.
 
@@ -107,9 +112,13 @@ def pad(
     if mode == "wrap":
         return _wrap(x, widths)
     if mode == "edge":
-        return _around(x, widths, lambda x, axis, n, low: _repeated(_edge(x, axis, low), axis, n))
+        return _around(
+            x, widths, lambda x, axis, n, low: _repeated(_edge(x, axis, low), axis, n)
+        )
     if mode == "linear_ramp":
-        return _ramp(x, widths, _pairs(kwargs.get("end_values", 0), x.ndim, "end_values"))
+        return _ramp(
+            x, widths, _pairs(kwargs.get("end_values", 0), x.ndim, "end_values")
+        )
     return _statistic(x, widths, mode, kwargs.get("stat_length"))
 
 
@@ -144,7 +153,9 @@ def _around(x: Any, widths: Widths, make: Callable[[Any, int, int, bool], Any]) 
 
 def _constant(x: Any, widths: Widths, values: Any) -> Any:
     if isinstance(values, Array) and values.ndim == 0 or np.isscalar(values):
-        value = basis.convert(cast(operand("pad", values), x.dtype), x.dtype, x.weak_type)
+        value = basis.convert(
+            cast(operand("pad", values), x.dtype), x.dtype, x.weak_type
+        )
         return Pad(tuple([(a, b, 0) for a, b in widths]))(x, value)
     if isinstance(values, Array):
         values = [list(unstack(v)) for v in unstack(values)] if values.ndim > 1 else list(
@@ -156,7 +167,9 @@ def _constant(x: Any, widths: Widths, values: Any) -> Any:
             if n:
                 config = [(0, 0, 0)] * x.ndim
                 config[axis] = (n, 0, 0) if side == 0 else (0, n, 0)
-                value = basis.convert(cast(operand("pad", value), x.dtype), x.dtype, x.weak_type)
+                value = basis.convert(
+                    cast(operand("pad", value), x.dtype), x.dtype, x.weak_type
+                )
                 x = Pad(tuple(config))(x, value)
     return x
 
@@ -190,7 +203,9 @@ def _reflect(x: Any, widths: Widths, with_edge: bool, odd: bool) -> Any:
             parts = [x]
             if low:
                 mirrored = Rev((axis,))(_part(x, axis, skip, skip + low))
-                parts.insert(0, _odd(mirrored, _edge(x, axis, True)) if odd else mirrored)
+                parts.insert(
+                    0, _odd(mirrored, _edge(x, axis, True)) if odd else mirrored
+                )
             if high:
                 mirrored = Rev((axis,))(_part(x, axis, n - skip - high, n - skip))
                 parts.append(_odd(mirrored, _edge(x, axis, False)) if odd else mirrored)
@@ -208,8 +223,12 @@ def _ramp(x: Any, widths: Widths, ends: list[tuple[Any, Any]]) -> Any:
 
     def make(x: Any, axis: int, n: int, low: bool) -> Any:
         end = ends[axis][0 if low else 1]
-        edge = basis.reshape(_edge(x, axis, low), (*x.shape[:axis], *x.shape[axis + 1 :]))
-        ramp = basis.convert(linspace(end, edge, n, endpoint=False, axis=axis), dtype, x.weak_type)
+        edge = basis.reshape(
+            _edge(x, axis, low), (*x.shape[:axis], *x.shape[axis + 1 :])
+        )
+        ramp = basis.convert(
+            linspace(end, edge, n, endpoint=False, axis=axis), dtype, x.weak_type
+        )
         return ramp if low else Rev((axis,))(ramp)
 
     return _around(x, widths, make)
@@ -220,7 +239,9 @@ def _statistic(x: Any, widths: Widths, mode: str, stat_length: Any) -> Any:
         "maximum": reducing.max, "minimum": reducing.min, "mean": reducing.mean,
         "median": ordering.median,
     }[mode]  # fmt: skip
-    lengths = None if stat_length is None else _pairs(stat_length, x.ndim, "stat_length")
+    lengths = (
+        None if stat_length is None else _pairs(stat_length, x.ndim, "stat_length")
+    )
     weak, dtype = x.weak_type, x.dtype
 
     for axis, (before, after) in enumerate(widths):
@@ -231,8 +252,12 @@ def _statistic(x: Any, widths: Widths, mode: str, stat_length: Any) -> Any:
                 continue
             count = n if lengths is None else min(int(lengths[axis][side]), n)
             if count <= 0:
-                raise ValueError(f"pad: stat_length must be positive; got {stat_length!r}")
-            near = _part(x, axis, 0, count) if side == 0 else _part(x, axis, n - count, n)
+                raise ValueError(
+                    f"pad: stat_length must be positive; got {stat_length!r}"
+                )
+            near = (
+                _part(x, axis, 0, count) if side == 0 else _part(x, axis, n - count, n)
+            )
             value = reduce(near, axis=axis, keepdims=True)
             if dtypes.is_integer(dtype) and not dtypes.is_integer(value.dtype):
                 value = round(value)
@@ -242,7 +267,9 @@ def _statistic(x: Any, widths: Widths, mode: str, stat_length: Any) -> Any:
     return x
 
 
-def _by_function(x: Any, widths: Widths, function: Callable[..., Any], kwargs: Any) -> Any:
+def _by_function(
+    x: Any, widths: Widths, function: Callable[..., Any], kwargs: Any
+) -> Any:
     padded = _constant(x, widths, 0)
     for axis, pair in enumerate(widths):
         padded = apply_along_axis(function, axis, padded, pair, axis, kwargs)

@@ -36,10 +36,15 @@ _RANKS = {bool: 0, int: 1, float: 2, complex: 3}
 _adapts: dict[Any, bool] = {}
 
 
-def _scalar_adapts(kind: type, dtype: Any) -> bool:
+def scalar_adapts(kind: type, dtype: Any) -> bool:
+    """Whether a Python number takes an array's dtype."""
     found = _adapts.get((kind, dtype))
     if found is None:
-        rank = -1 if dtypes.is_key(dtype) else _RANKS[dtypes.scalar_type_of(np.empty(0, dtype))]
+        rank = (
+            -1
+            if dtypes.is_key(dtype)
+            else _RANKS[dtypes.scalar_type_of(np.empty(0, dtype))]
+        )
         found = _adapts[kind, dtype] = _RANKS[kind] <= rank
     return found
 
@@ -53,9 +58,13 @@ def pair(who: str, x: Any, y: Any) -> tuple[Any, Any]:
                 if a.shape and b.shape and len(a.shape) != len(b.shape):
                     check_ranks(who, (x, y))
                 return x, y
-        elif type(y) in _SCALARS and _scalar_adapts(type(y), x.aval.dtype):
+        elif type(y) in _SCALARS and scalar_adapts(type(y), x.aval.dtype):
             return x, basis.typed_scalar(y, x.aval.dtype)
-    elif type(x) in _SCALARS and isinstance(y, Array) and _scalar_adapts(type(x), y.aval.dtype):
+    elif (
+        type(x) in _SCALARS
+        and isinstance(y, Array)
+        and scalar_adapts(type(x), y.aval.dtype)
+    ):
         return basis.typed_scalar(x, y.aval.dtype), y
     one, two = promote(who, x, y)
     return one, two

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -39,7 +38,22 @@ from ferax.lax.reduction import (
 )
 from ferax.lax.shape import Concatenate
 from ferax.numpy import universal
-from ferax.numpy.elementary import _logaddexp, _logaddexp2, real
+from ferax.numpy.elementary import real
+from ferax.numpy.operations import (
+    ADD,
+    AND,
+    BOOL,
+    DIV,
+    GT,
+    MAX,
+    MIN,
+    MUL,
+    NE,
+    OR,
+    SQUARE,
+    SUB,
+    scalar,
+)
 from ferax.numpy.promoting import (
     ArrayLike,
     DTypeLike,
@@ -48,21 +62,6 @@ from ferax.numpy.promoting import (
     inexact_dtype,
     operand,
     strong_scalar,
-)
-from ferax.numpy.ufuncs import (
-    _ADD,
-    _AND,
-    _BOOL,
-    _DIV,
-    _GT,
-    _MAX,
-    _MIN,
-    _MUL,
-    _NE,
-    _OR,
-    _SQUARE,
-    _SUB,
-    _scalar,
 )
 from ferax.shapes import canonical_axes, canonical_axis, keep_axes
 
@@ -124,7 +123,9 @@ def _fold(
     if initial is not None:
         start = operand(who, initial, 4)
         if start.shape:
-            raise ValueError(f"{who}: initial must be a number; got {start.aval.short()}")
+            raise ValueError(
+                f"{who}: initial must be a number; got {start.aval.short()}"
+            )
         out = combine(out, cast(start, dtype))
     if keepdims:
         out = basis.reshape(out, keep_axes(dims, axes))
@@ -141,7 +142,7 @@ def _total(
     if dtype is not None:
         dtype = summed = dtypes.requested(dtype, who)
     else:
-        dtype = summed = _widened(own) if promote_integers or own is _BOOL else own
+        dtype = summed = _widened(own) if promote_integers or own is BOOL else own
     if summed in _HALVES and state.trace is not None:
         summed = _FLOAT32
     if own is not summed:
@@ -173,7 +174,7 @@ def sum(
     """
     if out is not None:
         refuse("sum", out)
-    return _total("sum", ReduceSum, _ADD, 0, a, axis, dtype, keepdims, initial, where,
+    return _total("sum", ReduceSum, ADD, 0, a, axis, dtype, keepdims, initial, where,
                   promote_integers)  # fmt: skip
 
 
@@ -191,7 +192,7 @@ def prod(
     """
     if out is not None:
         refuse("prod", out)
-    return _total("prod", ReduceProd, _MUL, 1, a, axis, dtype, keepdims, initial, where,
+    return _total("prod", ReduceProd, MUL, 1, a, axis, dtype, keepdims, initial, where,
                   promote_integers)  # fmt: skip
 
 
@@ -215,7 +216,9 @@ def _extremum(
         axes = reduced_axes(who, axis, len(dims))
         if 0 in [dims[i] for i in axes]:
             if initial is None:
-                raise ValueError(f"zero-size array to reduction operation {who} which has no identity")
+                raise ValueError(
+                    f"zero-size array to reduction operation {who} which has no identity"
+                )
             rest = [1 if i in axes else n for i, n in enumerate(dims)]
             x = basis.full(tuple(rest), identity(who, x.dtype), x.dtype)
     return _fold(who, op, combine, neutral, x, axis, keepdims, initial, where)
@@ -238,7 +241,7 @@ def max(
     >>> jnp.max(jnp.array([[1, 5], [7, 2]]), axis=0)
     Array([7, 5], dtype=int32)
     """
-    return _extremum("max", ReduceMax, _MAX, a, axis, out, keepdims, initial, where)
+    return _extremum("max", ReduceMax, MAX, a, axis, out, keepdims, initial, where)
 
 
 @public
@@ -247,7 +250,7 @@ def min(
     initial: ArrayLike | None = None, where: ArrayLike | None = None,
 ) -> Array:  # fmt: skip
     """The smallest element over the given axes (None: all); nan if there is one."""
-    return _extremum("min", ReduceMin, _MIN, a, axis, out, keepdims, initial, where)
+    return _extremum("min", ReduceMin, MIN, a, axis, out, keepdims, initial, where)
 
 
 amax, amin = max, min
@@ -260,7 +263,9 @@ def all(
 ) -> Array:  # fmt: skip
     """Whether all elements over the given axes differ from 0; True of no elements."""
     refuse("all", out)
-    return _fold("all", ReduceAnd, _AND, True, as_bool("all", a), axis, keepdims, None, where)
+    return _fold(
+        "all", ReduceAnd, AND, True, as_bool("all", a), axis, keepdims, None, where
+    )
 
 
 @public
@@ -270,7 +275,9 @@ def any(
 ) -> Array:  # fmt: skip
     """Whether an element over the given axes differs from 0; False of no elements."""
     refuse("any", out)
-    return _fold("any", ReduceOr, _OR, False, as_bool("any", a), axis, keepdims, None, where)
+    return _fold(
+        "any", ReduceOr, OR, False, as_bool("any", a), axis, keepdims, None, where
+    )
 
 
 @public
@@ -282,14 +289,16 @@ def count_nonzero(a: ArrayLike, axis: Axis = None, keepdims: bool = False) -> Ar
     Array([1, 1, 1], dtype=int32)
     """
     x = cast(as_bool("count_nonzero", a), dtypes.canonical(_INT))
-    return _fold("count_nonzero", ReduceSum, _ADD, 0, x, axis, keepdims, None, None)
+    return _fold("count_nonzero", ReduceSum, ADD, 0, x, axis, keepdims, None, None)
 
 
 @public
-def ptp(a: ArrayLike, axis: Axis = None, out: None = None, keepdims: bool = False) -> Array:
+def ptp(
+    a: ArrayLike, axis: Axis = None, out: None = None, keepdims: bool = False
+) -> Array:
     """The largest minus the smallest element over the given axes"""
     refuse("ptp", out)
-    return _SUB(max(a, axis, keepdims=keepdims), min(a, axis, keepdims=keepdims))
+    return SUB(max(a, axis, keepdims=keepdims), min(a, axis, keepdims=keepdims))
 
 
 # -- mean and variance ---------------------------------------------------------------------
@@ -302,7 +311,7 @@ def _count(who: str, x: Any, axis: Any, where: Any, dtype: Any, keepdims: bool) 
         return math.prod([x.aval.shape[i] for i in axes])
     mask = as_bool(who, operand(who, where))
     mask = basis.broadcast_to(mask, np.broadcast_shapes(mask.shape, x.shape))
-    return _fold(who, ReduceSum, _ADD, 0, cast(mask, dtype), axis, keepdims, None, None)
+    return _fold(who, ReduceSum, ADD, 0, cast(mask, dtype), axis, keepdims, None, None)
 
 
 def _computed_dtypes(who: str, own: Any, dtype: Any) -> tuple[Any, Any]:
@@ -339,9 +348,9 @@ def _mean(who: str, x: Any, axis: Any, dtype: Any, keepdims: bool, where: Any) -
     computed, result = _computed_dtypes(who, x.aval.dtype, dtype)
     if x.aval.dtype is not computed:
         x = cast(x, computed)
-    total = _fold(who, ReduceSum, _ADD, 0, x, axis, keepdims, None, where)
+    total = _fold(who, ReduceSum, ADD, 0, x, axis, keepdims, None, where)
     count = _count(who, x, axis, where, computed, keepdims)
-    out = _DIV(total, _scalar(count, computed) if type(count) is int else count)
+    out = DIV(total, scalar(count, computed) if type(count) is int else count)
     return out if result is computed else basis.convert(out, result)
 
 
@@ -366,22 +375,22 @@ def _variance(
         mean_ = _mean(who, x, axis, computed, True, where)
     else:
         mean_ = cast(operand(who, mean_), computed)
-    centered = _SUB(x, mean_)
+    centered = SUB(x, mean_)
     real_ = dtypes.to_real(computed)
     if dtypes.is_complex(computed):
-        squares = real(_MUL(centered, el.Conj()(centered)))
+        squares = real(MUL(centered, el.Conj()(centered)))
     else:
-        squares = _SQUARE(centered)
-    total = _fold(who, ReduceSum, _ADD, 0, squares, axis, keepdims, None, where)
+        squares = SQUARE(centered)
+    total = _fold(who, ReduceSum, ADD, 0, squares, axis, keepdims, None, where)
     count = _count(who, x, axis, where, real_, keepdims)
     if isinstance(count, int) and isinstance(ddof, (int, float)):
         freedom = count - ddof
-        out = _DIV(total, _scalar(freedom if freedom > 0 else math.nan, real_))
+        out = DIV(total, scalar(freedom if freedom > 0 else math.nan, real_))
     else:
-        count = _scalar(count, real_) if isinstance(count, int) else count
-        freedom = _SUB(count, cast(operand(who, ddof), real_))
-        fits = _GT(freedom, _scalar(0, real_))
-        out = _DIV(total, basis.select(fits, freedom, _scalar(math.nan, real_)))
+        count = scalar(count, real_) if isinstance(count, int) else count
+        freedom = SUB(count, cast(operand(who, ddof), real_))
+        fits = GT(freedom, scalar(0, real_))
+        out = DIV(total, basis.select(fits, freedom, scalar(math.nan, real_)))
     if root:
         out = el.Sqrt()(out)
     return basis.convert(out, dtypes.to_real(result))
@@ -426,13 +435,13 @@ def std(
 
 def _nans(x: Any) -> Any:
     """Where x is nan; None if its dtype has none."""
-    return _NE(x, x) if dtypes.is_inexact(x.dtype) else None
+    return NE(x, x) if dtypes.is_inexact(x.dtype) else None
 
 
 def _filled(x: Any, value: Any) -> Any:
     """x with nans replaced."""
     missing = _nans(x)
-    return x if missing is None else basis.select(missing, _scalar(value, x.dtype), x)
+    return x if missing is None else basis.select(missing, scalar(value, x.dtype), x)
 
 
 @public
@@ -441,7 +450,9 @@ def nansum(
     keepdims: bool = False, initial: ArrayLike | None = None, where: ArrayLike | None = None,
 ) -> Array:  # fmt: skip
     """`sum` with 0 for nans"""
-    return sum(_filled(operand("nansum", a), 0), axis, dtype, out, keepdims, initial, where)
+    return sum(
+        _filled(operand("nansum", a), 0), axis, dtype, out, keepdims, initial, where
+    )
 
 
 @public
@@ -450,7 +461,9 @@ def nanprod(
     keepdims: bool = False, initial: ArrayLike | None = None, where: ArrayLike | None = None,
 ) -> Array:  # fmt: skip
     """`prod` with 1 for nans"""
-    return prod(_filled(operand("nanprod", a), 1), axis, dtype, out, keepdims, initial, where)
+    return prod(
+        _filled(operand("nanprod", a), 1), axis, dtype, out, keepdims, initial, where
+    )
 
 
 def _nan_extremum(
@@ -465,7 +478,7 @@ def _nan_extremum(
     if initial is not None:
         return found
     nothing = all(missing, axis, keepdims=keepdims)
-    return basis.select(nothing, _scalar(math.nan, x.dtype), found)
+    return basis.select(nothing, scalar(math.nan, x.dtype), found)
 
 
 @public
@@ -474,7 +487,9 @@ def nanmax(
     initial: ArrayLike | None = None, where: ArrayLike | None = None,
 ) -> Array:  # fmt: skip
     """The largest element that is not nan; nan if there is none"""
-    return _nan_extremum("nanmax", max, -math.inf, a, axis, out, keepdims, initial, where)
+    return _nan_extremum(
+        "nanmax", max, -math.inf, a, axis, out, keepdims, initial, where
+    )
 
 
 @public
@@ -483,7 +498,9 @@ def nanmin(
     initial: ArrayLike | None = None, where: ArrayLike | None = None,
 ) -> Array:  # fmt: skip
     """The smallest element that is not nan; nan if there is none"""
-    return _nan_extremum("nanmin", min, math.inf, a, axis, out, keepdims, initial, where)
+    return _nan_extremum(
+        "nanmin", min, math.inf, a, axis, out, keepdims, initial, where
+    )
 
 
 def _present(who: str, x: Any, where: Any) -> Any:
@@ -493,7 +510,7 @@ def _present(who: str, x: Any, where: Any) -> Any:
     if missing is None:
         return mask
     there = el.Not()(missing)
-    return there if mask is None else _AND(there, mask)
+    return there if mask is None else AND(there, mask)
 
 
 @public
@@ -509,7 +526,9 @@ def nanmean(
     """
     refuse("nanmean", out)
     x = operand("nanmean", a)
-    return _mean("nanmean", _filled(x, 0), axis, dtype, keepdims, _present("nanmean", x, where))
+    return _mean(
+        "nanmean", _filled(x, 0), axis, dtype, keepdims, _present("nanmean", x, where)
+    )
 
 
 @public
@@ -522,7 +541,9 @@ def nanvar(
     refuse("nanvar", out)
     x = operand("nanvar", a)
     mask = _present("nanvar", x, where)
-    return _variance("nanvar", _filled(x, 0), axis, dtype, ddof, keepdims, mask, mean, False)
+    return _variance(
+        "nanvar", _filled(x, 0), axis, dtype, ddof, keepdims, mask, mean, False
+    )
 
 
 @public
@@ -535,7 +556,9 @@ def nanstd(
     refuse("nanstd", out)
     x = operand("nanstd", a)
     mask = _present("nanstd", x, where)
-    return _variance("nanstd", _filled(x, 0), axis, dtype, ddof, keepdims, mask, mean, True)
+    return _variance(
+        "nanstd", _filled(x, 0), axis, dtype, ddof, keepdims, mask, mean, True
+    )
 
 
 # -- places of extrema ---------------------------------------------------------------------
@@ -565,7 +588,10 @@ def _arg_extremum(who: str, op: Any, a: Any, axis: Any, out: Any, keepdims: Any)
 
 @public
 def argmax(
-    a: ArrayLike, axis: int | None = None, out: None = None, keepdims: bool | None = None
+    a: ArrayLike,
+    axis: int | None = None,
+    out: None = None,
+    keepdims: bool | None = None,
 ) -> Array:
     """The index of the first largest element along an axis (None: in the vector of all).
 
@@ -578,25 +604,33 @@ def argmax(
 
 @public
 def argmin(
-    a: ArrayLike, axis: int | None = None, out: None = None, keepdims: bool | None = None
+    a: ArrayLike,
+    axis: int | None = None,
+    out: None = None,
+    keepdims: bool | None = None,
 ) -> Array:
     """The index of the first smallest element along an axis (None: in the vector of all)"""
     return _arg_extremum("argmin", ArgMin, a, axis, out, keepdims)
 
 
-def _nan_arg(who: str, find: Any, worst: float, a: Any, axis: Any, out: Any, keepdims: Any) -> Any:
+def _nan_arg(
+    who: str, find: Any, worst: float, a: Any, axis: Any, out: Any, keepdims: Any
+) -> Any:
     x = operand(who, a)
     missing = _nans(x)
     if missing is None:
         return find(x, axis, out, keepdims)
     found = find(_filled(x, worst), axis, out, keepdims)
     nothing = all(missing, axis, keepdims=bool(keepdims))
-    return basis.select(nothing, _scalar(-1, found.dtype), found)
+    return basis.select(nothing, scalar(-1, found.dtype), found)
 
 
 @public
 def nanargmax(
-    a: ArrayLike, axis: int | None = None, out: None = None, keepdims: bool | None = None
+    a: ArrayLike,
+    axis: int | None = None,
+    out: None = None,
+    keepdims: bool | None = None,
 ) -> Array:
     """`argmax` of the elements that are not nan; -1 if there is none"""
     return _nan_arg("nanargmax", argmax, -math.inf, a, axis, out, keepdims)
@@ -604,7 +638,10 @@ def nanargmax(
 
 @public
 def nanargmin(
-    a: ArrayLike, axis: int | None = None, out: None = None, keepdims: bool | None = None
+    a: ArrayLike,
+    axis: int | None = None,
+    out: None = None,
+    keepdims: bool | None = None,
 ) -> Array:
     """`argmin` of the elements that are not nan; -1 if there is none"""
     return _nan_arg("nanargmin", argmin, math.inf, a, axis, out, keepdims)
@@ -619,7 +656,7 @@ def _cumulative(who: str, op: Any, a: Any, axis: Any, dtype: Any, out: Any) -> A
     x = operand(who, a)
     if dtype is not None:
         x = cast(x, dtypes.requested(dtype, who))
-    elif x.dtype is _BOOL:
+    elif x.dtype is BOOL:
         x = cast(x, dtypes.canonical(_INT))
     if axis is None:
         x, place = basis.reshape(x, (x.size,)), 0
@@ -631,7 +668,10 @@ def _cumulative(who: str, op: Any, a: Any, axis: Any, dtype: Any, out: Any) -> A
 
 @public
 def cumsum(
-    a: ArrayLike, axis: int | None = None, dtype: DTypeLike | None = None, out: None = None
+    a: ArrayLike,
+    axis: int | None = None,
+    dtype: DTypeLike | None = None,
+    out: None = None,
 ) -> Array:
     """Running sums along an axis (None: of the vector of all).
 
@@ -645,7 +685,10 @@ def cumsum(
 
 @public
 def cumprod(
-    a: ArrayLike, axis: int | None = None, dtype: DTypeLike | None = None, out: None = None
+    a: ArrayLike,
+    axis: int | None = None,
+    dtype: DTypeLike | None = None,
+    out: None = None,
 ) -> Array:
     """Running products along an axis (None: of the vector of all)"""
     return _cumulative("cumprod", CumProd, a, axis, dtype, out)
@@ -653,26 +696,44 @@ def cumprod(
 
 @public
 def nancumsum(
-    a: ArrayLike, axis: int | None = None, dtype: DTypeLike | None = None, out: None = None
+    a: ArrayLike,
+    axis: int | None = None,
+    dtype: DTypeLike | None = None,
+    out: None = None,
 ) -> Array:
     """`cumsum` with 0 for nans"""
-    return _cumulative("nancumsum", CumSum, _filled(operand("nancumsum", a), 0), axis, dtype, out)
+    return _cumulative(
+        "nancumsum", CumSum, _filled(operand("nancumsum", a), 0), axis, dtype, out
+    )
 
 
 @public
 def nancumprod(
-    a: ArrayLike, axis: int | None = None, dtype: DTypeLike | None = None, out: None = None
+    a: ArrayLike,
+    axis: int | None = None,
+    dtype: DTypeLike | None = None,
+    out: None = None,
 ) -> Array:
     """`cumprod` with 1 for nans"""
-    return _cumulative("nancumprod", CumProd, _filled(operand("nancumprod", a), 1), axis, dtype, out)
+    return _cumulative(
+        "nancumprod", CumProd, _filled(operand("nancumprod", a), 1), axis, dtype, out
+    )
 
 
 def _cumulative_from(
-    who: str, op: Any, neutral: int, x: Any, axis: Any, dtype: Any, include_initial: bool
+    who: str,
+    op: Any,
+    neutral: int,
+    x: Any,
+    axis: Any,
+    dtype: Any,
+    include_initial: bool,
 ) -> Any:
     x = operand(who, x)
     if x.ndim == 0:
-        raise ValueError(f"{who}: the input must be non-scalar to take a cumulative result")
+        raise ValueError(
+            f"{who}: the input must be non-scalar to take a cumulative result"
+        )
     if axis is None:
         if x.ndim > 1:
             raise ValueError(
@@ -698,7 +759,9 @@ def cumulative_sum(
     >>> jnp.cumulative_sum(jnp.array([1, 2, 3]), include_initial=True)
     Array([0, 1, 3, 6], dtype=int32)
     """
-    return _cumulative_from("cumulative_sum", CumSum, 0, x, axis, dtype, include_initial)
+    return _cumulative_from(
+        "cumulative_sum", CumSum, 0, x, axis, dtype, include_initial
+    )
 
 
 @public
@@ -707,7 +770,9 @@ def cumulative_prod(
     include_initial: bool = False,
 ) -> Array:  # fmt: skip
     """`cumprod` of the array API standard: with `include_initial` a 1 comes first"""
-    return _cumulative_from("cumulative_prod", CumProd, 1, x, axis, dtype, include_initial)
+    return _cumulative_from(
+        "cumulative_prod", CumProd, 1, x, axis, dtype, include_initial
+    )
 
 
 # -- the reductions of ufuncs --------------------------------------------------------------
@@ -736,9 +801,15 @@ def _bits(who: str, op: Any, combine: Any, neutral: int) -> Any:
 
 def _logical(who: str, op: Any, combine: Any, neutral: bool) -> Any:
     def reduce(
-        a: Any, axis: Any = 0, keepdims: bool = False, initial: Any = None, where: Any = None
+        a: Any,
+        axis: Any = 0,
+        keepdims: bool = False,
+        initial: Any = None,
+        where: Any = None,
     ) -> Any:
-        return _fold(who, op, combine, neutral, as_bool(who, a), axis, keepdims, initial, where)
+        return _fold(
+            who, op, combine, neutral, as_bool(who, a), axis, keepdims, initial, where
+        )
 
     return reduce
 
@@ -748,10 +819,10 @@ universal.REDUCTIONS.update(
     multiply=(prod, _accumulated(CumProd)),
     maximum=(max, None),
     minimum=(min, None),
-    logical_and=(_logical("logical_and", ReduceAnd, _AND, True), None),
-    logical_or=(_logical("logical_or", ReduceOr, _OR, False), None),
+    logical_and=(_logical("logical_and", ReduceAnd, AND, True), None),
+    logical_or=(_logical("logical_or", ReduceOr, OR, False), None),
     logical_xor=(_logical("logical_xor", ReduceXor, el.Xor(), False), None),
-    bitwise_and=(_bits("bitwise_and", ReduceAnd, _AND, -1), None),
-    bitwise_or=(_bits("bitwise_or", ReduceOr, _OR, 0), None),
+    bitwise_and=(_bits("bitwise_and", ReduceAnd, AND, -1), None),
+    bitwise_or=(_bits("bitwise_or", ReduceOr, OR, 0), None),
     bitwise_xor=(_bits("bitwise_xor", ReduceXor, el.Xor(), 0), None),
 )

@@ -29,7 +29,9 @@ class _ScalarMeta(type):
     def __eq__(cls, other: Any) -> bool:
         if isinstance(other, _ScalarMeta):
             return cls is other
-        return cls.dtype.type == other or (isinstance(other, np.dtype) and cls.dtype == other)
+        return cls.dtype.type == other or (
+            isinstance(other, np.dtype) and cls.dtype == other
+        )
 
     def __ne__(cls, other: Any) -> bool:
         return not cls == other
@@ -44,9 +46,7 @@ class _ScalarMeta(type):
 def _scalar_type(dtype: Any) -> Any:
     dtype = np.dtype(dtype)
     kind = _ScalarMeta(dtype.name, (), {"dtype": dtype, "__module__": "ferax.numpy"})
-    kind.__doc__ = (
-        f"The dtype {dtype.name}; `jnp.{dtype.name}(x)` is `jnp.asarray(x, dtype={dtype.name})`."
-    )
+    kind.__doc__ = f"The dtype {dtype.name}; `jnp.{dtype.name}(x)` is `jnp.asarray(x, dtype={dtype.name})`."
     return kind
 
 

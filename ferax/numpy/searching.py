@@ -762,6 +762,16 @@ def interp(
         places, points, values = promote("interp", x, xp, fp)
         dtype = inexact_dtype(places.dtype)
         places, points, values = (cast(a, dtype) for a in (places, points, values))
+    ends = left, right, period
+    known = hosts_now(places, points, values)
+    if (
+        known is not None
+        and dtype.kind == "f"
+        and not any(isinstance(e, (str, Array)) for e in ends)
+    ):
+        if values.dtype == dtype and values.size:
+            y = np.asarray(np.interp(*known, *ends), dtype)
+            return Concrete(Aval(y.shape, dtype, places.aval.weak_type), y)
     if period is not None:
         places, points, values = _periodic(places, points, values, period)
         left = right = None

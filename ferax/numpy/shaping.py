@@ -17,7 +17,7 @@ import numpy as np
 
 from ferax import dtypes, shapes
 from ferax.core import basis
-from ferax.core.array import Array, Concrete
+from ferax.core.array import Array
 from ferax.core.basis import BroadcastInDim, Permute, Reshape
 from ferax.core.tracing import Tracer, state
 from ferax.errors import public
@@ -25,7 +25,7 @@ from ferax.lax import elementwise as el
 from ferax.lax.cumulative import CumSum
 from ferax.lax.dynamic import dynamic_slice_in_dim
 from ferax.lax.shape import Concatenate, Iota, Rev, Split, slice_of
-from ferax.numpy.creation import array, asarray
+from ferax.numpy.creation import asarray
 from ferax.numpy.promoting import ArrayLike, DTypeLike, cast, common_dtype, operand
 from ferax.shapes import canonical_axes, canonical_axis
 
@@ -111,7 +111,9 @@ def reshaped(x: Any, shape: Any, order: str = "C") -> Any:
     if order == "C":
         return basis.reshape(x, dims)
     if order != "F":
-        raise NotImplementedError(f"reshape: order={order!r}; 'C' and 'F' are supported")
+        raise NotImplementedError(
+            f"reshape: order={order!r}; 'C' and 'F' are supported"
+        )
     turned = basis.reshape(basis.permute(x, tuple(range(x.ndim))[::-1]), dims[::-1])
     return basis.permute(turned, tuple(range(len(dims)))[::-1])
 
@@ -180,7 +182,9 @@ def moveaxis(
     sources = canonical_axes(source, x.ndim, "moveaxis")
     places = canonical_axes(destination, x.ndim, "moveaxis")
     if len(sources) != len(places):
-        raise ValueError(f"moveaxis: {len(sources)} sources but {len(places)} destinations")
+        raise ValueError(
+            f"moveaxis: {len(sources)} sources but {len(places)} destinations"
+        )
     order = [i for i in range(x.ndim) if i not in sources]
     for place, origin in sorted(zip(places, sources)):
         order.insert(place, origin)
@@ -252,7 +256,9 @@ def spread(x: Any, shape: Any) -> Any:
             f"Cannot broadcast to shape with fewer dimensions: arr_shape={x.shape} shape={shape}"
         )
     if any(n not in (1, m) for n, m in zip(x.shape[::-1], shape[::-1])):
-        raise ValueError(f"broadcast_to: {x.aval.short()} does not broadcast to shape {shape}")
+        raise ValueError(
+            f"broadcast_to: {x.aval.short()} does not broadcast to shape {shape}"
+        )
     return BroadcastInDim(shape, tuple(range(len(shape) - x.ndim, len(shape))))(x)
 
 
@@ -306,7 +312,10 @@ def atleast_1d(*arys: ArrayLike) -> Any:
 def atleast_2d(*arys: ArrayLike) -> Any:
     """Vectors become matrices of one row. Several arguments give a list."""
     out = [operand("atleast_2d", x, i) for i, x in enumerate(arys)]
-    out = [basis.reshape(x, (1,) * (2 - x.ndim) + x.shape) if x.ndim < 2 else x for x in out]
+    out = [
+        basis.reshape(x, (1,) * (2 - x.ndim) + x.shape) if x.ndim < 2 else x
+        for x in out
+    ]
     return out[0] if len(out) == 1 else out
 
 
@@ -331,7 +340,9 @@ def joined_operands(who: str, arrays: Any, dtype: Any) -> list[Any]:
     """The arrays to be joined, of one dtype. An array stands for its slices along axis 0."""
     if isinstance(arrays, Array) or isinstance(arrays, np.ndarray):
         if not arrays.shape:
-            raise TypeError(f"{who}: needs a sequence of arrays; got an array without axes")
+            raise TypeError(
+                f"{who}: needs a sequence of arrays; got an array without axes"
+            )
         xs = list(unstack(arrays))
     else:
         if not hasattr(arrays, "__len__"):
@@ -339,7 +350,10 @@ def joined_operands(who: str, arrays: Any, dtype: Any) -> list[Any]:
                 f"{who}: needs a sequence of arrays, and object of type "
                 f"'{type(arrays).__name__}' has no len()"
             )
-        xs = [x if isinstance(x, Array) else operand(who, x, i) for i, x in enumerate(arrays)]
+        xs = [
+            x if isinstance(x, Array) else operand(who, x, i)
+            for i, x in enumerate(arrays)
+        ]
     if not xs:
         raise ValueError(f"Need at least one array to {who}.")
     if dtype is not None:
@@ -381,7 +395,11 @@ def joined(xs: list[Any], axis: int | None) -> Any:
                 + ", ".join(str(x.shape) for x in xs)
                 + "."
             )
-    place = axis if type(axis) is int and 0 <= axis < rank else canonical_axis(axis, rank, "concatenate")
+    place = (
+        axis
+        if type(axis) is int and 0 <= axis < rank
+        else canonical_axis(axis, rank, "concatenate")
+    )
     return Concatenate(place)(*xs)
 
 
@@ -507,11 +525,15 @@ def _sections(who: str, n: int, spec: Any, equal: bool) -> tuple[int, ...]:
         bounds = [min(b + n if b < 0 else b, n) if b >= -n else 0 for b in bounds]
         cuts = [0, *bounds, n]
         if any(a > b for a, b in zip(cuts, cuts[1:])):
-            raise ValueError(f"{who}: bounds must increase within [0, {n}]; got {bounds}")
+            raise ValueError(
+                f"{who}: bounds must increase within [0, {n}]; got {bounds}"
+            )
         return tuple([b - a for a, b in zip(cuts, cuts[1:])])
     count = known_integer(spec, who, "the number of sections")
     if count <= 0:
-        raise ValueError(f"{who}: number of sections must be larger than 0; got {count}")
+        raise ValueError(
+            f"{who}: number of sections must be larger than 0; got {count}"
+        )
     part, rest = builtins.divmod(n, count)
     if rest and equal:
         raise ValueError(
@@ -569,7 +591,9 @@ def unstack(x: ArrayLike, /, *, axis: int = 0) -> tuple[Array, ...]:
     place = canonical_axis(axis, x.ndim, "unstack")
     dims = x.shape
     rest = (*dims[:place], *dims[place + 1 :])
-    return tuple([basis.reshape(p, rest) for p in Split((1,) * dims[place], place).bind(x)])
+    return tuple(
+        [basis.reshape(p, rest) for p in Split((1,) * dims[place], place).bind(x)]
+    )
 
 
 # -- repeating -----------------------------------------------------------------------------
@@ -627,13 +651,17 @@ def repeat(
     if known is not None:
         times = known.host().reshape(-1)
         if (times < 0).any():
-            raise ValueError(f"repeat: repeats must not be negative; got {times.tolist()}")
+            raise ValueError(
+                f"repeat: repeats must not be negative; got {times.tolist()}"
+            )
         if times.size == 1 and total_repeat_length is None:
             return _repeat_each(x, int(times[0]), place)
         source = np.repeat(np.arange(n), times if times.size == n else int(times[0]))
         if total_repeat_length is not None:
             last = source[-1] if source.size else n - 1
-            source = np.append(source, np.full(total_repeat_length, last))[:total_repeat_length]
+            source = np.append(source, np.full(total_repeat_length, last))[
+                :total_repeat_length
+            ]
         return _taken(x, asarray(source.astype(np.int32)), place)
     if total_repeat_length is None:
         return operator.index(counts)  # raises, and tells where it was traced
@@ -752,7 +780,9 @@ def roll(a: ArrayLike, shift: Any, axis: int | Sequence[int] | None = None) -> A
     axes = tuple(axis) if np.iterable(axis) else (axis,)
     axes = tuple([canonical_axis(i, x.ndim, "roll") for i in axes])
     if isinstance(shift, (Array, np.ndarray)) and shift.shape:
-        steps: list[Any] = list(unstack(shift)) if isinstance(shift, Array) else shift.tolist()
+        steps: list[Any] = (
+            list(unstack(shift)) if isinstance(shift, Array) else shift.tolist()
+        )
     else:
         steps = list(shift) if isinstance(shift, (list, tuple)) else [shift]
     if len(steps) == 1:
@@ -799,12 +829,18 @@ def triangle_mask(n: int, m: int, k: int) -> Any:
 def _triangle(who: str, m: Any, k: Any) -> tuple[Any, Any]:
     x = operand(who, m)
     if x.ndim < 2:
-        raise ValueError(f"Argument to jnp.{who} must be at least 2D; got {x.aval.short()}")
+        raise ValueError(
+            f"Argument to jnp.{who} must be at least 2D; got {x.aval.short()}"
+        )
     return x, known_integer(k, who, "k")
 
 
 def _zero(x: Any) -> Any:
-    return basis.typed_scalar(0, x.dtype) if not dtypes.is_bool(x.dtype) else asarray(False)
+    return (
+        basis.typed_scalar(0, x.dtype)
+        if not dtypes.is_bool(x.dtype)
+        else asarray(False)
+    )
 
 
 @public
@@ -837,7 +873,9 @@ def diagonal(a: ArrayLike, offset: int = 0, axis1: int = 0, axis2: int = 1) -> A
     """
     x = operand("diagonal", a)
     if x.ndim < 2:
-        raise ValueError(f"diagonal requires an array of at least two dimensions; got {x.aval.short()}")
+        raise ValueError(
+            f"diagonal requires an array of at least two dimensions; got {x.aval.short()}"
+        )
     first, second = canonical_axes((axis1, axis2), x.ndim, "diagonal")
     offset = known_integer(offset, "diagonal", "offset")
     order = [i for i in range(x.ndim) if i not in (first, second)]
@@ -859,7 +897,9 @@ def trim_zeros(filt: ArrayLike, trim: str = "fb", axis: Any = None) -> Array:
     """Leading ("f") and trailing ("b") zeros cut off. The values have to be known."""
     x = operand("trim_zeros", filt)
     known = x.concrete() if isinstance(x, Tracer) else x
-    host = np.asarray(x if known is None else known)  # raises where the values are traced
+    host = np.asarray(
+        x if known is None else known
+    )  # raises where the values are traced
     axes = canonical_axes(axis, x.ndim, "trim_zeros")
     index = []
     for i in range(x.ndim):

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import math
-import operator
 from collections.abc import Sequence
 from typing import Any
-
-import numpy as np
 
 from ferax import dtypes
 from ferax.core import basis
@@ -19,34 +16,31 @@ from ferax.lax.cumulative import CumSum
 from ferax.lax.shape import Concatenate, slice_of
 from ferax.numpy import reducing
 from ferax.numpy.elementary import conjugate, real
+from ferax.numpy.operations import (
+    ABS,
+    ADD,
+    AND,
+    BOOL,
+    DIV,
+    EQ,
+    GT,
+    LT,
+    MUL,
+    NE,
+    SUB,
+    scalar,
+)
 from ferax.numpy.promoting import (
     ArrayLike,
     DTypeLike,
     cast,
     inexact,
-    inexact_dtype,
     operand,
     promote,
     promote_inexact,
 )
 from ferax.numpy.shaping import diagonal, spread
-from ferax.numpy.ufuncs import (
-    _ABS,
-    _ADD,
-    _AND,
-    _BOOL,
-    _DIV,
-    _EQ,
-    _GT,
-    _LT,
-    _MUL,
-    _NE,
-    _SQUARE,
-    _SUB,
-    _mod,
-    _scalar,
-    clip,
-)
+from ferax.numpy.ufuncs import _mod, clip
 from ferax.shapes import canonical_axes, canonical_axis
 
 
@@ -85,7 +79,9 @@ def average(
     axes = None if axis is None else canonical_axes(axis, x.ndim, "average")
     if x.shape != w.shape:
         if axes is None:
-            raise ValueError("Axis must be specified when shapes of a and weights differ.")
+            raise ValueError(
+                "Axis must be specified when shapes of a and weights differ."
+            )
         if w.shape != tuple([x.shape[i] for i in axes]):
             raise ValueError(
                 "Shape of weights must be consistent with shape of a along specified axis; got "
@@ -96,7 +92,7 @@ def average(
         shape = [n if i in axes else 1 for i, n in enumerate(x.shape)]
         w = spread(basis.reshape(w, tuple(shape)), x.shape)
     total = reducing.sum(w, axis, keepdims=keepdims)
-    out = _DIV(reducing.sum(_MUL(x, w), axis, keepdims=keepdims), total)
+    out = DIV(reducing.sum(MUL(x, w), axis, keepdims=keepdims), total)
     return (out, total) if returned else out
 
 
@@ -109,7 +105,9 @@ def _observations(who: str, m: Any, y: Any, rowvar: bool, dtype: Any) -> Any:
     rows = []
     for x in given:
         if x.ndim > 2:
-            raise ValueError(f"{who}: arrays must have at most 2 axes; got {x.aval.short()}")
+            raise ValueError(
+                f"{who}: arrays must have at most 2 axes; got {x.aval.short()}"
+            )
         x = inexact(who, x)
         x = basis.reshape(x, (1,) * (2 - x.ndim) + x.shape) if x.ndim < 2 else x
         rows.append(x if rowvar or x.shape[0] == 1 else basis.permute(x, (1, 0)))
@@ -154,30 +152,35 @@ def cov(
             raise RuntimeError(f"incompatible numbers of samples and {name}")
         if name == "fweights" and not dtypes.is_integer(g.dtype):
             raise TypeError("fweights must be integer.")
-        g = _ABS(cast(g, real_dtype))
-        w = g if w is None else _MUL(w, g)
+        g = ABS(cast(g, real_dtype))
+        w = g if w is None else MUL(w, g)
     if w is None:
         center = reducing.mean(x, 1, keepdims=True)
-        freedom: Any = _scalar(float(n - ddof), real_dtype)
+        freedom: Any = scalar(float(n - ddof), real_dtype)
     else:
         center, total = average(x, 1, cast(w, x.dtype), True, True)
         mass = reducing.sum(w)
         if aweights is None or ddof == 0:
-            freedom = _SUB(mass, _scalar(ddof, real_dtype))
+            freedom = SUB(mass, scalar(ddof, real_dtype))
         else:
-            weighted = reducing.sum(_MUL(w, _ABS(cast(operand("cov", aweights), real_dtype))))
-            freedom = _SUB(mass, _DIV(_MUL(weighted, _scalar(ddof, real_dtype)), mass))
-    x = _SUB(x, center)
-    scaled = x if w is None else _MUL(x, cast(w, x.dtype))
+            weighted = reducing.sum(
+                MUL(w, ABS(cast(operand("cov", aweights), real_dtype)))
+            )
+            freedom = SUB(mass, DIV(MUL(weighted, scalar(ddof, real_dtype)), mass))
+    x = SUB(x, center)
+    scaled = x if w is None else MUL(x, cast(w, x.dtype))
     product = DotGeneral(((1,), (1,)))(scaled, conjugate(x))
-    out = _DIV(product, cast(freedom, x.dtype))
+    out = DIV(product, cast(freedom, x.dtype))
     kept = tuple([d for d in out.shape if d != 1])
     return basis.reshape(out, kept)
 
 
 @public
 def corrcoef(
-    x: ArrayLike, y: ArrayLike | None = None, rowvar: bool = True, dtype: DTypeLike = None
+    x: ArrayLike,
+    y: ArrayLike | None = None,
+    rowvar: bool = True,
+    dtype: DTypeLike = None,
 ) -> Array:
     """The correlation matrix: cov(x, y)ᵢⱼ / √(covᵢᵢ covⱼⱼ), clipped to [-1, 1].
 
@@ -188,11 +191,11 @@ def corrcoef(
     """
     c = cov(x, y, rowvar, dtype=dtype)
     if c.ndim == 0:
-        return _DIV(c, c)
+        return DIV(c, c)
     spread_ = el.Sqrt()(real(diagonal(c)))
     n = spread_.shape[0]
     spread_ = cast(spread_, c.dtype)
-    c = _DIV(_DIV(c, basis.reshape(spread_, (n, 1))), basis.reshape(spread_, (1, n)))
+    c = DIV(DIV(c, basis.reshape(spread_, (n, 1))), basis.reshape(spread_, (1, n)))
     if dtypes.is_complex(c.dtype):
         return el.Complex()(clip(el.Real()(c), -1, 1), clip(el.Imag()(c), -1, 1))
     return clip(c, -1, 1)
@@ -226,7 +229,9 @@ def diff(
     if n < 0:
         raise ValueError(f"order must be non-negative but got {n}")
     if x.ndim == 0:
-        raise ValueError(f"diff requires input that is at least one dimensional; got {x.aval.short()}")
+        raise ValueError(
+            f"diff requires input that is at least one dimensional; got {x.aval.short()}"
+        )
     axis = canonical_axis(axis, x.ndim, "diff")
     parts = [x]
     if prepend is not None:
@@ -237,8 +242,11 @@ def diff(
         x = Concatenate(axis)(*promote("diff", *parts))
     for _ in range(n):
         size = x.shape[axis]
-        later, earlier = part(x, axis, min(1, size), size), part(x, axis, 0, max(size - 1, 0))
-        x = _NE(later, earlier) if x.dtype is _BOOL else _SUB(later, earlier)
+        later, earlier = (
+            part(x, axis, min(1, size), size),
+            part(x, axis, 0, max(size - 1, 0)),
+        )
+        x = NE(later, earlier) if x.dtype is BOOL else SUB(later, earlier)
     return x
 
 
@@ -280,7 +288,9 @@ def gradient(
     Array([1. , 1.5, 2.5, 3. ], dtype=float32)
     """
     if edge_order is not None:
-        raise NotImplementedError("The 'edge_order' argument to jnp.gradient is not supported.")
+        raise NotImplementedError(
+            "The 'edge_order' argument to jnp.gradient is not supported."
+        )
     x = inexact("gradient", f)
     axes = canonical_axes(axis, x.ndim, "gradient")
     if not varargs:
@@ -290,7 +300,9 @@ def gradient(
     elif len(varargs) == len(axes):
         gaps = list(varargs)
     else:
-        raise TypeError(f"Invalid number of spacing arguments {len(varargs)} for axis={axis}")
+        raise TypeError(
+            f"Invalid number of spacing arguments {len(varargs)} for axis={axis}"
+        )
     out = [_slope(x, i, gap) for i, gap in zip(axes, gaps)]
     return out[0] if len(axes) == 1 else out
 
@@ -303,8 +315,8 @@ def _slope(x: Any, axis: int, gap: Any) -> Any:
             f"are required; got {x.aval.short()}"
         )
     distance = operand("gradient", gap, 1)
-    first = _SUB(part(x, axis, 1, 2), part(x, axis, 0, 1))
-    last = _SUB(part(x, axis, n - 1, n), part(x, axis, n - 2, n - 1))
+    first = SUB(part(x, axis, 1, 2), part(x, axis, 0, 1))
+    last = SUB(part(x, axis, n - 1, n), part(x, axis, n - 2, n - 1))
     if distance.ndim == 0:
         inner = (part(x, axis, 2, n) - part(x, axis, 0, n - 2)) * 0.5 if n > 2 else None
         out = Concatenate(axis)(*[p for p in (first, inner, last) if p is not None])
@@ -354,7 +366,9 @@ def trapezoid(
         if places.ndim == 1:
             shape = [1] * values.ndim
             shape[axis] = -1
-            places = basis.reshape(places, tuple([places.size if d < 0 else d for d in shape]))
+            places = basis.reshape(
+                places, tuple([places.size if d < 0 else d for d in shape])
+            )
         steps = diff(places, axis=axis - values.ndim)
     n = values.shape[axis]
     heights = part(values, axis, min(1, n), n) + part(values, axis, 0, max(n - 1, 0))
@@ -391,17 +405,19 @@ def unwrap(
     steps = diff(x, axis=axis)
     if dtypes.is_integer(dtype):
         half = period_ // 2
-        ambiguous = _EQ(_mod(period_, _scalar(2, dtype)), _scalar(0, dtype))
+        ambiguous = EQ(_mod(period_, scalar(2, dtype)), scalar(0, dtype))
     else:
         half = period_ / 2
         ambiguous = None
-    wrapped = _SUB(_mod(_ADD(steps, half), basis.broadcast_to(period_, steps.shape)), half)
-    at_edge = _AND(_EQ(wrapped, -half), _GT(steps, _scalar(0, dtype)))
+    wrapped = SUB(
+        _mod(ADD(steps, half), basis.broadcast_to(period_, steps.shape)), half
+    )
+    at_edge = AND(EQ(wrapped, -half), GT(steps, scalar(0, dtype)))
     if ambiguous is not None:
-        at_edge = _AND(at_edge, ambiguous)
+        at_edge = AND(at_edge, ambiguous)
     wrapped = basis.select(at_edge, half, wrapped)
     limit = period_ / 2 if discont is None else operand("unwrap", discont, 1)
-    size, limit = promote("unwrap", _ABS(steps), limit)
-    correction = basis.select(_LT(size, limit), _scalar(0, dtype), _SUB(wrapped, steps))
-    moved = _ADD(part(x, axis, 1, n), CumSum(axis)(correction))
+    size, limit = promote("unwrap", ABS(steps), limit)
+    correction = basis.select(LT(size, limit), scalar(0, dtype), SUB(wrapped, steps))
+    moved = ADD(part(x, axis, 1, n), CumSum(axis)(correction))
     return Concatenate(axis)(part(x, axis, 0, 1), moved)

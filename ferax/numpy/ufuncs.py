@@ -23,6 +23,33 @@ from ferax.errors import public
 from ferax.lax import elementwise as el
 from ferax.lax.looping import while_loop
 from ferax.lax.reduction import ReduceAnd
+from ferax.numpy.operations import (
+    ABS,
+    ADD,
+    AND,
+    BOOL,
+    DIV,
+    EQ,
+    EVEN,
+    GE,
+    GT,
+    LE,
+    LT,
+    MAX,
+    MIN,
+    MUL,
+    NE,
+    NEG,
+    NOT,
+    OR,
+    POW,
+    REM,
+    SQUARE,
+    SUB,
+    XOR,
+    at_once,
+    scalar,
+)
 from ferax.numpy.promoting import (
     ArrayLike,
     as_bool,
@@ -37,12 +64,7 @@ from ferax.numpy.promoting import (
 )
 from ferax.numpy.universal import ufunc
 
-_BOOL = np.dtype(np.bool_)
-_ADD, _SUB, _MUL, _NEG = basis.ADD, basis.SUB, basis.MUL, basis.NEG
-_DIV, _REM, _POW, _MAX, _MIN = el.Div(), el.Rem(), el.Pow(), el.Max(), el.Min()
-_AND, _OR, _XOR, _NOT = el.And(), el.Or(), el.Xor(), el.Not()
-_EQ, _NE, _LT, _LE, _GT, _GE = el.Eq(), el.Ne(), el.Lt(), el.Le(), el.Gt(), el.Ge()
-_ABS, _SIGN, _SQUARE = el.Abs(), el.Sign(), el.Square()
+_SIGN = el.Sign()
 
 
 # -- arithmetic ----------------------------------------------------------------------------
@@ -57,7 +79,7 @@ def _add(x: ArrayLike, y: ArrayLike, /) -> Array:
     Array([0.5, 1.5, 2.5], dtype=float32, weak_type=True)
     """
     x, y = pair("add", x, y)
-    return _OR(x, y) if x.aval.dtype is _BOOL else _ADD(x, y)
+    return OR(x, y) if x.aval.dtype is BOOL else ADD(x, y)
 
 
 add = ufunc(_add, 2, 1, name="add", identity=0)
@@ -71,7 +93,7 @@ def _subtract(x: ArrayLike, y: ArrayLike, /) -> Array:
     >>> jnp.subtract(jnp.arange(3), 1)
     Array([-1,  0,  1], dtype=int32)
     """
-    return _SUB(*pair("subtract", x, y))
+    return SUB(*pair("subtract", x, y))
 
 
 subtract = ufunc(_subtract, 2, 1, name="subtract")
@@ -88,7 +110,7 @@ def _multiply(x: ArrayLike, y: ArrayLike, /) -> Array:
            [0, 2, 4]], dtype=int32)
     """
     x, y = pair("multiply", x, y)
-    return _AND(x, y) if x.aval.dtype is _BOOL else _MUL(x, y)
+    return AND(x, y) if x.aval.dtype is BOOL else MUL(x, y)
 
 
 multiply = ufunc(_multiply, 2, 1, name="multiply", identity=1)
@@ -97,7 +119,7 @@ multiply = ufunc(_multiply, 2, 1, name="multiply", identity=1)
 @public
 def _negative(x: ArrayLike, /) -> Array:
     """-x. Not for bools; unsigned integers wrap."""
-    return _NEG(operand("negative", x))
+    return NEG(operand("negative", x))
 
 
 negative = ufunc(_negative, 1, 1, name="negative")
@@ -111,7 +133,7 @@ def true_divide(x1: ArrayLike, x2: ArrayLike, /) -> Array:
     >>> jnp.true_divide(jnp.array([1, 2]), 4)
     Array([0.25, 0.5 ], dtype=float32)
     """
-    return _DIV(*pair_inexact("true_divide", x1, x2))
+    return DIV(*pair_inexact("true_divide", x1, x2))
 
 
 divide = true_divide
@@ -133,30 +155,37 @@ def _divisible(who: str, x1: Any, x2: Any) -> tuple[Any, Any]:
     """Promoted operands of an integer division; bools become int32."""
     x, y = pair(who, x1, x2)
     dtype = x.aval.dtype
-    if dtype is _BOOL:
+    if dtype is BOOL:
         whole = dtypes.canonical(np.dtype(np.int64))
         return cast(x, whole), cast(y, whole)
     if dtypes.is_complex(dtype):
-        raise TypeError(f"{who} does not support complex-valued inputs; got {x.aval.short()}")
+        raise TypeError(
+            f"{who} does not support complex-valued inputs; got {x.aval.short()}"
+        )
     return x, y
 
 
 def _floor_divide(x: Any, y: Any) -> Any:
+    known = at_once(np.floor_divide, x, y)
+    if known is not None:
+        return known
     dtype = x.aval.dtype
     if dtypes.is_unsigned(dtype):
-        return _DIV(x, y)
+        return DIV(x, y)
+    rest = REM(x, y)
     if dtypes.is_integer(dtype):
-        quotient = _DIV(x, y)
-        # truncation rounds up where the signs differ and something remains
-        inexactly = _NE(_REM(x, y), _scalar(0, dtype))
-        return _SUB(quotient, basis.convert(_AND(_LT(_XOR(x, y), _scalar(0, dtype)), inexactly),
-                                            dtype))  # fmt: skip
-    remainder_ = _mod(x, y)
-    return el.Round(el.RoundingMethod.TO_NEAREST_EVEN)(_DIV(_SUB(x, remainder_), y))
+        quotient = DIV(x, y)
+    else:  # x / 0 is infinite
+        by_zero = EQ(y, scalar(0, dtype))
+        quotient = EVEN(DIV(basis.select(by_zero, x, SUB(x, rest)), y))
+    # truncation rounds up where a remainder has not the sign of the divisor
+    return SUB(quotient, basis.convert(_wrong_side(rest, y), dtype))
 
 
-def _scalar(value: Any, dtype: Any) -> Any:
-    return basis.typed_scalar(value, dtype)
+def _wrong_side(rest: Any, y: Any) -> Any:
+    """Whether a remainder is not zero and has the other sign than the divisor."""
+    zero = scalar(0, y.aval.dtype)
+    return AND(NE(LT(rest, zero), LT(y, zero)), NE(rest, zero))
 
 
 @public
@@ -174,15 +203,22 @@ mod = remainder
 
 
 def _mod(x: Any, y: Any) -> Any:
+    known = at_once(np.remainder, x, y)
+    if known is not None:
+        return known
     dtype = x.aval.dtype
-    zero = _scalar(0, dtype)
     if dtypes.is_integer(dtype):
-        y = basis.select(_EQ(y, zero), _scalar(1, dtype), y)
+        y = _nonzero(y)
         if dtypes.is_unsigned(dtype):
-            return _REM(x, y)
-    rest = _REM(x, y)
-    wrong_side = _AND(_NE(_LT(rest, zero), _LT(y, zero)), _NE(rest, zero))
-    return basis.select(wrong_side, _ADD(rest, y), rest)
+            return REM(x, y)
+    rest = REM(x, y)
+    return basis.select(_wrong_side(rest, y), ADD(rest, y), rest)
+
+
+def _nonzero(y: Any) -> Any:
+    """y with 1 for 0: the remainder of a division by 0 is 0."""
+    dtype = y.aval.dtype
+    return basis.select(EQ(y, scalar(0, dtype)), scalar(1, dtype), y)
 
 
 @public
@@ -201,10 +237,7 @@ def divmod(x1: ArrayLike, x2: ArrayLike, /) -> tuple[Array, Array]:
 def fmod(x1: ArrayLike, x2: ArrayLike, /) -> Array:
     """The remainder of truncating division: it has the sign of x1 (0 for an integer 0)."""
     x, y = _divisible("fmod", x1, x2)
-    dtype = x.aval.dtype
-    if dtypes.is_integer(dtype):
-        y = basis.select(_EQ(y, _scalar(0, dtype)), _scalar(1, dtype), y)
-    return _REM(x, y)
+    return REM(x, _nonzero(y) if dtypes.is_integer(x.aval.dtype) else y)
 
 
 @public
@@ -222,12 +255,12 @@ def power(x1: ArrayLike, x2: ArrayLike, /) -> Array:
         return _integer_power(x1, x2)
     x, y = operand("power", x1, 0), operand("power", x2, 1)
     if dtypes.is_integer(y.dtype) and dtypes.is_inexact(x.dtype) and not y.weak_type:
-        return _POW(x, y)  # the exponent's own type: lim x^n at x = 0 has its derivative
+        return POW(x, y)  # the exponent's own type: lim x^n at x = 0 has its derivative
     x, y = promote("power", x, y)
-    if x.dtype is _BOOL:
+    if x.dtype is BOOL:
         whole = dtypes.canonical(np.dtype(np.int64))
         x, y = cast(x, whole), cast(y, whole)
-    return _power_of_integers(x, y) if dtypes.is_integer(x.dtype) else _POW(x, y)
+    return _power_of_integers(x, y) if dtypes.is_integer(x.dtype) else POW(x, y)
 
 
 pow = power
@@ -235,14 +268,14 @@ pow = power
 
 def _integer_power(base: Any, exponent: int) -> Any:
     x = operand("power", base)
-    if x.aval.dtype is _BOOL:
+    if x.aval.dtype is BOOL:
         x = cast(x, dtypes.canonical(np.dtype(np.int64)))
     if exponent == 2:
-        return _SQUARE(x)
+        return SQUARE(x)
     if exponent == 1:
         return x
     if exponent == 0:
-        return basis.broadcast_to(_scalar(1, x.dtype) if x.weak_type else strong_scalar(1, x.dtype),
+        return basis.broadcast_to(scalar(1, x.dtype) if x.weak_type else strong_scalar(1, x.dtype),
                                   x.shape)  # fmt: skip
     if exponent < 0 and dtypes.is_integer(x.aval.dtype):
         raise TypeError(
@@ -255,12 +288,16 @@ def _integer_power(base: Any, exponent: int) -> Any:
 def _power_of_integers(x: Any, y: Any) -> Any:
     """x^y by squaring, over the bits of y."""
     dtype = x.dtype
-    one, zero = _scalar(1, dtype), _scalar(0, dtype)
-    out = basis.broadcast_to(strong_scalar(1, dtype), shapes.broadcast_shapes(x.shape, y.shape, who="power"))
-    bits = 6 if dtypes.itemsize_bits(dtype) == 64 else 5  # x^64 of |x| > 1 is 0 modulo 2^64
+    one, zero = scalar(1, dtype), scalar(0, dtype)
+    out = basis.broadcast_to(
+        strong_scalar(1, dtype), shapes.broadcast_shapes(x.shape, y.shape, who="power")
+    )
+    bits = (
+        6 if dtypes.itemsize_bits(dtype) == 64 else 5
+    )  # x^64 of |x| > 1 is 0 modulo 2^64
     for _ in range(bits + 1):
-        out = basis.select(_NE(_AND(y, one), zero), _MUL(out, x), out)
-        x = _SQUARE(x)
+        out = basis.select(NE(AND(y, one), zero), MUL(out, x), out)
+        x = SQUARE(x)
         y = el.ShiftRightLogical()(y, one)
     return out
 
@@ -273,23 +310,23 @@ def float_power(x: ArrayLike, y: ArrayLike, /) -> Array:
     >>> jnp.float_power(jnp.array([1, 2]), -1)
     Array([1. , 0.5], dtype=float32)
     """
-    return _POW(*pair_inexact("float_power", x, y))
+    return POW(*pair_inexact("float_power", x, y))
 
 
 @public
 def reciprocal(x: ArrayLike, /) -> Array:
     """1 / x; integers become floating (NumPy divides them as integers)."""
     x = inexact("reciprocal", x)
-    return _DIV(_scalar(1, x.dtype), x)
+    return DIV(scalar(1, x.dtype), x)
 
 
 @public
 def square(x: ArrayLike, /) -> Array:
     """x², in the dtype of x (bools become integers)."""
     x = operand("square", x)
-    if x.aval.dtype is _BOOL:
+    if x.aval.dtype is BOOL:
         x = cast(x, dtypes.canonical(np.dtype(np.int64)))
-    return _SQUARE(x)
+    return SQUARE(x)
 
 
 @public
@@ -302,7 +339,7 @@ def absolute(x: ArrayLike, /) -> Array:
     """
     x = operand("absolute", x)
     dtype = x.aval.dtype
-    return x if dtype is _BOOL or dtypes.is_unsigned(dtype) else _ABS(x)
+    return x if dtype is BOOL or dtypes.is_unsigned(dtype) else ABS(x)
 
 
 abs = absolute
@@ -313,8 +350,10 @@ def fabs(x: ArrayLike, /) -> Array:
     """|x| in floating point. Raises TypeError for complex x."""
     x = inexact("fabs", x)
     if dtypes.is_complex(x.dtype):
-        raise TypeError(f"fabs does not support complex numbers; got {x.aval.short()}. Use abs.")
-    return _ABS(x)
+        raise TypeError(
+            f"fabs does not support complex numbers; got {x.aval.short()}. Use abs."
+        )
+    return ABS(x)
 
 
 @public
@@ -340,7 +379,7 @@ def _maximum(x: ArrayLike, y: ArrayLike, /) -> Array:
     >>> jnp.maximum(jnp.array([1., jnp.nan, 3.]), 2)
     Array([ 2., nan,  3.], dtype=float32)
     """
-    return _MAX(*pair("maximum", x, y))
+    return MAX(*pair("maximum", x, y))
 
 
 maximum = ufunc(_maximum, 2, 1, name="maximum")
@@ -349,7 +388,7 @@ maximum = ufunc(_maximum, 2, 1, name="maximum")
 @public
 def _minimum(x: ArrayLike, y: ArrayLike, /) -> Array:
     """The smaller of x and y; nan where either is nan. d min/dx = 1/2 where x = y."""
-    return _MIN(*pair("minimum", x, y))
+    return MIN(*pair("minimum", x, y))
 
 
 minimum = ufunc(_minimum, 2, 1, name="minimum")
@@ -359,14 +398,14 @@ minimum = ufunc(_minimum, 2, 1, name="minimum")
 def fmax(x1: ArrayLike, x2: ArrayLike) -> Array:
     """The larger of x1 and x2; the other one where one is nan."""
     x, y = pair("fmax", x1, x2)
-    return basis.select(_OR(_GT(x, y), _NE(y, y)), x, y)
+    return basis.select(OR(GT(x, y), NE(y, y)), x, y)
 
 
 @public
 def fmin(x1: ArrayLike, x2: ArrayLike) -> Array:
     """The smaller of x1 and x2; the other one where one is nan."""
     x, y = pair("fmin", x1, x2)
-    return basis.select(_OR(_LT(x, y), _NE(y, y)), x, y)
+    return basis.select(OR(LT(x, y), NE(y, y)), x, y)
 
 
 @public
@@ -392,9 +431,9 @@ def clip(
                 "imaginary part or the absolute value first."
             )
     if min is not None:
-        x = _MAX(*pair("clip", min, x))
+        x = MAX(*pair("clip", min, x))
     if max is not None:
-        x = _MIN(*pair("clip", max, x))
+        x = MIN(*pair("clip", max, x))
     return x
 
 
@@ -417,13 +456,13 @@ def equal(x: ArrayLike, y: ArrayLike, /) -> Array:
     >>> jnp.equal(jnp.arange(3), jnp.array([0., 5., 2.]))
     Array([ True, False,  True], dtype=bool)
     """
-    return _EQ(*pair("equal", x, y))
+    return EQ(*pair("equal", x, y))
 
 
 @public
 def not_equal(x: ArrayLike, y: ArrayLike, /) -> Array:
     """x != y as bools; nan differs from everything."""
-    return _NE(*pair("not_equal", x, y))
+    return NE(*pair("not_equal", x, y))
 
 
 def _ordered(op: Any, x: Any, y: Any) -> Any:
@@ -431,31 +470,31 @@ def _ordered(op: Any, x: Any, y: Any) -> Any:
     if not dtypes.is_complex(x.aval.dtype):
         return op(x, y)
     (a, b), (c, d) = ((el.Real()(z), el.Imag()(z)) for z in (x, y))
-    return basis.select(_EQ(a, c), op(b, d), op(a, c))
+    return basis.select(EQ(a, c), op(b, d), op(a, c))
 
 
 @public
 def less(x: ArrayLike, y: ArrayLike, /) -> Array:
     """x < y as bools; complex numbers are ordered by real, then imaginary part."""
-    return _ordered(_LT, *pair("less", x, y))
+    return _ordered(LT, *pair("less", x, y))
 
 
 @public
 def less_equal(x: ArrayLike, y: ArrayLike, /) -> Array:
     """x <= y as bools; complex numbers are ordered by real, then imaginary part."""
-    return _ordered(_LE, *pair("less_equal", x, y))
+    return _ordered(LE, *pair("less_equal", x, y))
 
 
 @public
 def greater(x: ArrayLike, y: ArrayLike, /) -> Array:
     """x > y as bools; complex numbers are ordered by real, then imaginary part."""
-    return _ordered(_GT, *pair("greater", x, y))
+    return _ordered(GT, *pair("greater", x, y))
 
 
 @public
 def greater_equal(x: ArrayLike, y: ArrayLike, /) -> Array:
     """x >= y as bools; complex numbers are ordered by real, then imaginary part."""
-    return _ordered(_GE, *pair("greater_equal", x, y))
+    return _ordered(GE, *pair("greater_equal", x, y))
 
 
 @public
@@ -481,15 +520,15 @@ def _sequence(x: Any) -> Any:
 
 def _equal_or_nan(x: Any, y: Any, equal_nan: bool) -> Any:
     x, y = pair("array_equal", x, y)
-    same = _EQ(x, y)
+    same = EQ(x, y)
     if equal_nan and dtypes.is_inexact(x.dtype):
-        same = _OR(same, _AND(_NE(x, x), _NE(y, y)))
+        same = OR(same, AND(NE(x, x), NE(y, y)))
     return same
 
 
 def _all(x: Any) -> Any:
     """Whether every element of a bool array is True."""
-    return ReduceAnd(tuple(range(x.ndim)))(basis.convert(x, _BOOL))
+    return ReduceAnd(tuple(range(x.ndim)))(basis.convert(x, BOOL))
 
 
 @public
@@ -505,7 +544,7 @@ def array_equiv(a1: ArrayLike, a2: ArrayLike) -> Array:
         np.broadcast_shapes(x.shape, y.shape)
     except (TypeError, ValueError):
         return to_array(np.asarray(False))
-    return _all(_EQ(x, y))
+    return _all(EQ(x, y))
 
 
 @public
@@ -523,27 +562,29 @@ def isclose(
     dtype = x.dtype
     if dtypes.is_inexact(dtype):
         real = dtypes.to_real(dtype)
-        margin = _ADD(
+        margin = ADD(
             cast(operand("isclose", atol, 3), real),
-            _MUL(cast(operand("isclose", rtol, 2), real), _ABS(y)),
+            MUL(cast(operand("isclose", rtol, 2), real), ABS(y)),
         )
-        near = _AND(_LE(_ABS(_SUB(x, y)), margin), _finite(_ADD(x, y)))
-        return basis.convert(_OR(near, _equal_or_nan(x, y, equal_nan)), _BOOL)
-    if dtype is _BOOL:
-        return basis.convert(_EQ(x, y), _BOOL)
+        near = AND(LE(ABS(SUB(x, y)), margin), _finite(ADD(x, y)))
+        return basis.convert(OR(near, _equal_or_nan(x, y, equal_nan)), BOOL)
+    if dtype is BOOL:
+        return basis.convert(EQ(x, y), BOOL)
     real = dtypes.canonical(np.dtype(np.float64))
-    gap = cast(_ABS(_SUB(x, y)) if dtypes.is_signed(dtype) else _SUB(_MAX(x, y), _MIN(x, y)), real)
-    size = cast(absolute(y), real)
-    margin = _ADD(
-        cast(operand("isclose", atol, 3), real),
-        _MUL(cast(operand("isclose", rtol, 2), real), size),
+    gap = cast(
+        ABS(SUB(x, y)) if dtypes.is_signed(dtype) else SUB(MAX(x, y), MIN(x, y)), real
     )
-    return basis.convert(_LE(gap, margin), _BOOL)
+    size = cast(absolute(y), real)
+    margin = ADD(
+        cast(operand("isclose", atol, 3), real),
+        MUL(cast(operand("isclose", rtol, 2), real), size),
+    )
+    return basis.convert(LE(gap, margin), BOOL)
 
 
 def _finite(x: Any) -> Any:
     if dtypes.is_complex(x.dtype):
-        return _AND(_finite(el.Real()(x)), _finite(el.Imag()(x)))
+        return AND(_finite(el.Real()(x)), _finite(el.Imag()(x)))
     return el.IsFinite()(x)
 
 
@@ -562,25 +603,25 @@ def allclose(
 @public
 def _logical_and(x: ArrayLike, y: ArrayLike, /) -> Array:
     """(x != 0) and (y != 0)"""
-    return _AND(as_bool("logical_and", x), as_bool("logical_and", y))
+    return AND(as_bool("logical_and", x), as_bool("logical_and", y))
 
 
 @public
 def _logical_or(x: ArrayLike, y: ArrayLike, /) -> Array:
     """(x != 0) or (y != 0)"""
-    return _OR(as_bool("logical_or", x), as_bool("logical_or", y))
+    return OR(as_bool("logical_or", x), as_bool("logical_or", y))
 
 
 @public
 def _logical_xor(x: ArrayLike, y: ArrayLike, /) -> Array:
     """(x != 0) differs from (y != 0)"""
-    return _XOR(as_bool("logical_xor", x), as_bool("logical_xor", y))
+    return XOR(as_bool("logical_xor", x), as_bool("logical_xor", y))
 
 
 @public
 def logical_not(x: ArrayLike, /) -> Array:
     """x == 0 as bools"""
-    return _NOT(as_bool("logical_not", x))
+    return NOT(as_bool("logical_not", x))
 
 
 logical_and = ufunc(_logical_and, 2, 1, name="logical_and", identity=True)
@@ -594,19 +635,19 @@ logical_xor = ufunc(_logical_xor, 2, 1, name="logical_xor", identity=False)
 @public
 def _bitwise_and(x: ArrayLike, y: ArrayLike, /) -> Array:
     """The bits that x and y both have. Bools and integers."""
-    return _AND(*pair("bitwise_and", x, y))
+    return AND(*pair("bitwise_and", x, y))
 
 
 @public
 def _bitwise_or(x: ArrayLike, y: ArrayLike, /) -> Array:
     """The bits that x or y has. Bools and integers."""
-    return _OR(*pair("bitwise_or", x, y))
+    return OR(*pair("bitwise_or", x, y))
 
 
 @public
 def _bitwise_xor(x: ArrayLike, y: ArrayLike, /) -> Array:
     """The bits that one of x and y has. Bools and integers."""
-    return _XOR(*pair("bitwise_xor", x, y))
+    return XOR(*pair("bitwise_xor", x, y))
 
 
 bitwise_and = ufunc(_bitwise_and, 2, 1, name="bitwise_and", identity=-1)
@@ -617,7 +658,7 @@ bitwise_xor = ufunc(_bitwise_xor, 2, 1, name="bitwise_xor", identity=0)
 @public
 def bitwise_not(x: ArrayLike, /) -> Array:
     """All bits of x flipped; for bools, not x."""
-    return _NOT(operand("bitwise_not", x))
+    return NOT(operand("bitwise_not", x))
 
 
 bitwise_invert = invert = bitwise_not
@@ -625,7 +666,7 @@ bitwise_invert = invert = bitwise_not
 
 def _shiftable(who: str, x: Any, y: Any) -> tuple[Any, Any]:
     x, y = pair(who, x, y)
-    if x.aval.dtype is _BOOL:
+    if x.aval.dtype is BOOL:
         whole = dtypes.canonical(np.dtype(np.int64))
         return cast(x, whole), cast(y, whole)
     return x, y
@@ -662,7 +703,7 @@ def bitwise_count(x: ArrayLike, /) -> Array:
     Array([0, 3, 1], dtype=uint8)
     """
     x = numeric("bitwise_count", x)
-    if x.dtype is _BOOL:
+    if x.dtype is BOOL:
         return cast(x, np.dtype(np.uint8))
     return basis.convert(el.PopulationCount()(absolute(x)), np.dtype(np.uint8))
 
@@ -691,16 +732,18 @@ def gcd(x1: ArrayLike, x2: ArrayLike) -> Array:
 def _gcd(x: Any, y: Any) -> Any:
     """Euclid's algorithm on all elements at once, until every remainder is 0."""
     shape, dtype = shapes.broadcast_shapes(x.shape, y.shape, who="gcd"), x.dtype
-    zero, one = _scalar(0, dtype), _scalar(1, dtype)
-    x, y = (basis.broadcast_to(basis.convert(absolute(a), dtype), shape) for a in (x, y))
+    zero, one = scalar(0, dtype), scalar(1, dtype)
+    x, y = (
+        basis.broadcast_to(basis.convert(absolute(a), dtype), shape) for a in (x, y)
+    )
 
     def unfinished(pair_: Any) -> Any:
-        return _NOT(_all(_EQ(pair_[1], zero)))
+        return NOT(_all(EQ(pair_[1], zero)))
 
     def step(pair_: Any) -> Any:
         a, b = pair_
-        done = _EQ(b, zero)
-        rest = _REM(a, basis.select(done, one, b))
+        done = EQ(b, zero)
+        rest = REM(a, basis.select(done, one, b))
         return basis.select(done, a, b), basis.select(done, zero, rest)
 
     return while_loop(unfinished, step, (x, y))[0]
@@ -717,5 +760,5 @@ def lcm(x1: ArrayLike, x2: ArrayLike) -> Array:
     x, y = _integers("lcm", x1, x2)
     x, y = absolute(x), absolute(y)
     common = _gcd(x, y)
-    divisor = basis.select(_EQ(common, _scalar(0, x.dtype)), _scalar(1, x.dtype), common)
-    return _MUL(x, _DIV(y, divisor))
+    divisor = basis.select(EQ(common, scalar(0, x.dtype)), scalar(1, x.dtype), common)
+    return MUL(x, DIV(y, divisor))

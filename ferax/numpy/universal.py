@@ -47,7 +47,12 @@ class ufunc:
         reduceat: Callable[..., Any] | None = None,
     ) -> None:  # fmt: skip
         self._function = call or func
-        self._own = {"reduce": reduce, "accumulate": accumulate, "at": at, "reduceat": reduceat}
+        self._own = {
+            "reduce": reduce,
+            "accumulate": accumulate,
+            "at": at,
+            "reduceat": reduceat,
+        }
         self.nin = nin
         self.nout = nout
         self.nargs = nin if nargs is None else nargs
@@ -72,7 +77,9 @@ class ufunc:
 
     def _check(self, method: str, out: Any = None) -> None:
         if self.nin != 2 or self.nout != 1:
-            raise ValueError(f"{method} only supported for binary ufuncs; {self!r} takes {self.nin}")
+            raise ValueError(
+                f"{method} only supported for binary ufuncs; {self!r} takes {self.nin}"
+            )
         if out is not None:
             raise NotImplementedError(f"out argument of {self!r}.{method}")
 
@@ -163,7 +170,13 @@ class ufunc:
         return basis.moveaxis(Concatenate(0)(x[:1], rest), 0, place)
 
     def at(
-        self, a: ArrayLike, indices: Any, b: ArrayLike | None = None, /, *, inplace: bool = True
+        self,
+        a: ArrayLike,
+        indices: Any,
+        b: ArrayLike | None = None,
+        /,
+        *,
+        inplace: bool = True,
     ) -> Array:
         """`a` with f(a[i], b[i]) at the indices; an index that comes twice is applied twice."""
         if inplace:
@@ -228,5 +241,9 @@ class ufunc:
         mask = basis.reshape(mask, (*mask.shape, *(1,) * (x.ndim - 1)))
         repeated = basis.broadcast_to(x, (starts.shape[0], *x.shape))
         return basis.moveaxis(
-            self.reduce(repeated, axis=1, where=basis.broadcast_to(mask, repeated.shape)), 0, place
+            self.reduce(
+                repeated, axis=1, where=basis.broadcast_to(mask, repeated.shape)
+            ),
+            0,
+            place,
         )

@@ -32,7 +32,7 @@ Core = tuple[str, ...]
 
 @functools.lru_cache(maxsize=256)
 def _parse(signature: str) -> tuple[list[Core], list[Core]]:
-    """"(m,n),(n)->(m)" as the names of the core axes of arguments and results."""
+    """ "(m,n),(n)->(m)" as the names of the core axes of arguments and results."""
     if not _SIGNATURE.match(signature):
         raise ValueError(f"not a valid gufunc signature: {signature}")
     sides = []
@@ -83,9 +83,13 @@ def vectorize(
     Array([ 5., 10.], dtype=float32)
     """
     if any(not isinstance(e, (int, str)) for e in excluded):
-        raise TypeError(f"vectorize: excluded must hold positions and names; got {excluded!r}")
+        raise TypeError(
+            f"vectorize: excluded must hold positions and names; got {excluded!r}"
+        )
     if any(isinstance(e, int) and e < 0 for e in excluded):
-        raise ValueError(f"vectorize: positions in excluded must not be negative; got {excluded!r}")
+        raise ValueError(
+            f"vectorize: positions in excluded must not be negative; got {excluded!r}"
+        )
     cores = None if signature is None else _parse(signature)
 
     @functools.wraps(pyfunc, updated=())
@@ -114,7 +118,9 @@ def vectorize(
 
 
 def _mapped(
-    function: Callable[..., Any], arrays: list[Any], cores: tuple[list[Core], list[Core]] | None
+    function: Callable[..., Any],
+    arrays: list[Any],
+    cores: tuple[list[Core], list[Core]] | None,
 ) -> Any:
     if cores is None:
         inputs: list[Core] = [()] * len(arrays)
@@ -137,7 +143,9 @@ def _mapped(
     for i in range(len(shape) - 1, -1, -1):
         if shape[i] == 1 and all(_size_at(loop, i, len(shape)) == 1 for loop in loops):
             continue
-        in_axes = tuple([0 if _size_at(loop, i, len(shape)) != 1 else None for loop in loops])
+        in_axes = tuple(
+            [0 if _size_at(loop, i, len(shape)) != 1 else None for loop in loops]
+        )
         checked = vmap(checked, in_axes=in_axes)
     out = checked(*squeezed)
     ones = [i for i in range(len(shape)) if shape[i] == 1]
@@ -162,7 +170,11 @@ def _checked(
     def checked(*arrays: Any) -> Any:
         out = function(*arrays)
         results = out if isinstance(out, (tuple, list)) else (out,)
-        if len(cores) == 1 and isinstance(out, (tuple, list)) or len(cores) != len(results):
+        if (
+            len(cores) == 1
+            and isinstance(out, (tuple, list))
+            or len(cores) != len(results)
+        ):
             raise TypeError(
                 f"vectorize: wrong number of results: the signature has {len(cores)}, the "
                 f"function gave {len(results) if isinstance(out, (tuple, list)) else 1}"

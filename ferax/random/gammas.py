@@ -22,11 +22,12 @@ import functools
 import math
 from typing import Any
 
+import numpy as np
+
 from ferax import dtypes, lax
 from ferax.core.array import Array
 from ferax.core.avals import Shape
 from ferax.core.basis import broadcast_to, convert, select
-from ferax.custom_derivatives import custom_jvp
 from ferax.errors import public
 from ferax.lax import bits as random_bits
 from ferax.lax.shape import refuse_sharding, unstack
@@ -40,8 +41,10 @@ from ferax.random.continuous import (
 )
 from ferax.random.discrete import integer_dtype
 from ferax.random.keys import one_key, several
+from ferax.transforms.custom import custom_jvp
 
 Parameters = tuple[Any, ...]
+_SINGLE = np.dtype(np.float32)
 
 
 def prepared(
@@ -138,11 +141,11 @@ def loggamma(
       dtype: floating.
 
     >>> from ferax import random
-    >>> random.loggamma(random.key(42), 0.3, (2,))
-    Array([-0.8295456, -1.139126 ], dtype=float32)
+    >>> random.loggamma(random.key(42), 0.3, (2,)).round(3)
+    Array([-0.83 , -1.139], dtype=float32)
     """
     keys, shape, _, (a,) = prepared("loggamma", key, shape, dtype, out_sharding, a=a)
-    return draw_log_gamma(keys, shape, a)  # type: ignore[no-any-return]
+    return draw_log_gamma(keys, shape, a)
 
 
 @public
@@ -158,11 +161,11 @@ def gamma(
       dtype: floating.
 
     >>> from ferax import random
-    >>> random.gamma(random.key(42), 2.5, (2,))
-    Array([4.378075 , 1.5007864], dtype=float32)
+    >>> random.gamma(random.key(42), 2.5, (2,)).round(3)
+    Array([4.378, 1.501], dtype=float32)
     """
     keys, shape, _, (a,) = prepared("gamma", key, shape, dtype, out_sharding, a=a)
-    return lax.exp(draw_log_gamma(keys, shape, a))  # type: ignore[no-any-return]
+    return lax.exp(draw_log_gamma(keys, shape, a))
 
 
 @public
@@ -186,7 +189,7 @@ def beta(
     _, shape, _, (a, b) = prepared("beta", key, shape, dtype, out_sharding, a=a, b=b)
     first, second = several("beta", key, 2)
     x, y = draw_log_gamma(first, shape, a), draw_log_gamma(second, shape, b)
-    return lax.logistic(lax.sub(x, y))  # type: ignore[no-any-return]
+    return lax.logistic(lax.sub(x, y))
 
 
 @public
@@ -204,7 +207,7 @@ def chisquare(
     keys, shape, _, (df,) = prepared(
         "chisquare", key, shape, dtype, out_sharding, df=df
     )
-    return _chisquare(keys, shape, df)  # type: ignore[no-any-return]
+    return _chisquare(keys, shape, df)
 
 
 def _chisquare(keys: Any, shape: Shape, df: Any) -> Any:
@@ -233,7 +236,7 @@ def f(
     _, shape, _, (above, below) = given
     below_keys, above_keys = several("f", key, 2)
     ratio = lax.div(_chisquare(above_keys, shape, above), above)
-    return lax.div(ratio, lax.div(_chisquare(below_keys, shape, below), below))  # type: ignore[no-any-return]
+    return lax.div(ratio, lax.div(_chisquare(below_keys, shape, below), below))
 
 
 @public
@@ -252,7 +255,7 @@ def t(
     normal_keys, gamma_keys = several("t", key, 2)
     half = lax.mul(df, 0.5)
     spread = lax.div(half, lax.exp(draw_log_gamma(gamma_keys, shape, half)))
-    return lax.mul(draw_normal(normal_keys, shape, dtype), lax.sqrt(spread))  # type: ignore[no-any-return]
+    return lax.mul(draw_normal(normal_keys, shape, dtype), lax.sqrt(spread))
 
 
 # -- counts --------------------------------------------------------------------------------
@@ -260,16 +263,21 @@ def t(
 
 def _poisson_by_products(keys: Any, mean: Any) -> Any:
     """How many uniforms can be multiplied before the product falls below exp(-mean)."""
-    shape, limit = mean.shape, lax.neg(mean)
+    # in single precision whatever the mean's: the numbers do not depend on enable_x64
+    shape, limit = mean.shape, lax.neg(convert(mean, _SINGLE))
 
     def step(state: Parameters) -> Parameters:
         count, own, log_product = state
         own, draw = unstack(random_bits.split_keys(own, (2,)))
         going = convert(lax.gt(log_product, limit), count.dtype)
-        u = unit_uniform(draw, shape, mean.dtype)
+        u = unit_uniform(draw, shape, _SINGLE)
         return lax.add(count, going), own, lax.add(log_product, lax.log(u))
 
-    start = (lax.full(shape, 0, dtypes.canonical(int)), keys, lax.full_like(mean, 0))
+    start = (
+        lax.full(shape, 0, dtypes.canonical(int)),
+        keys,
+        lax.full(shape, 0.0, _SINGLE),
+    )
     count, _, _ = lax.while_loop(lambda s: _any(lax.gt(s[2], limit)), step, start)
     return lax.sub(count, 1)
 
@@ -349,7 +357,7 @@ def poisson(
         select(finite, count, lax.full_like(count, -1))
         if dtypes.is_signed(dtype)
         else count
-    )  # type: ignore[no-any-return]
+    )
 
 
 _STIRLING = (
@@ -483,4 +491,4 @@ def binomial(key: Any, n: Any, p: Any, shape: Any = None, dtype: Any = None) -> 
     Array([2., 5., 2., 2., 4.], dtype=float32)
     """
     keys, _, _, (n, p) = prepared("binomial", key, shape, dtype, None, n=n, p=p)
-    return draw_binomial(keys, n, p)  # type: ignore[no-any-return]
+    return draw_binomial(keys, n, p)

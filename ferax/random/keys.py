@@ -81,7 +81,7 @@ def key(seed: Any, *, impl: Any = None, dtype: Any = None) -> Array:
     >>> random.key(42).dtype
     key<fry>
     """
-    return _seeded("key", seed, impl, dtype)  # type: ignore[no-any-return]
+    return _seeded("key", seed, impl, dtype)
 
 
 @public
@@ -96,8 +96,8 @@ def PRNGKey(seed: Any, *, impl: Any = None) -> Array:
     """
     made = _seeded("PRNGKey", seed, impl)
     if config.enable_custom_prng:
-        return made  # type: ignore[no-any-return]
-    return random_bits.unwrap_keys(made)  # type: ignore[no-any-return]
+        return made
+    return random_bits.unwrap_keys(made)
 
 
 def as_keys(who: str, keys: Any) -> tuple[Any, bool]:
@@ -161,7 +161,7 @@ def split(key: Any, num: int | tuple[int, ...] = 2) -> Array:
     """
     keys, raw = one_key("split", key)
     made = random_bits.split_keys(keys, shapes.canonical_shape(num, "random.split"))
-    return random_bits.unwrap_keys(made) if raw else made  # type: ignore[no-any-return]
+    return random_bits.unwrap_keys(made) if raw else made
 
 
 @public
@@ -194,7 +194,7 @@ def fold_in(key: Any, data: Any) -> Array:
             )
         number = convert(number, UINT32)
     made = random_bits.fold_into_keys(keys, number)
-    return random_bits.unwrap_keys(made) if raw else made  # type: ignore[no-any-return]
+    return random_bits.unwrap_keys(made) if raw else made
 
 
 @public
@@ -206,7 +206,7 @@ def key_data(keys: Any) -> Array:
     Array([ 0, 42], dtype=uint32)
     """
     array, raw = as_keys("key_data", keys)
-    return to_array(keys) if raw else random_bits.unwrap_keys(array)  # type: ignore[no-any-return]
+    return to_array(keys) if raw else random_bits.unwrap_keys(array)
 
 
 @public
@@ -219,7 +219,7 @@ def wrap_key_data(key_bits_array: Any, *, impl: Any = None, dtype: Any = None) -
     """
     _impl_name(impl, dtype)
     words = to_array(key_bits_array, "random.wrap_key_data", "key_bits_array")
-    return random_bits.wrap_keys(words)  # type: ignore[no-any-return]
+    return random_bits.wrap_keys(words)
 
 
 @public
@@ -249,7 +249,7 @@ def key_dtype(impl_spec: Any = None) -> dtypes.KeyDtype:
 def clone(key: Any) -> Array:
     """The same keys, marked as fresh for checks of key reuse."""
     array, raw = as_keys("clone", key)
-    return to_array(key) if raw else array  # type: ignore[no-any-return]
+    return to_array(key) if raw else array
 
 
 def several(who: str, key: Any, count: int) -> tuple[Any, ...]:

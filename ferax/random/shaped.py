@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from ferax import lax
+from ferax import lax, shapes
 from ferax.core.array import Array
-from ferax.core.basis import select
+from ferax.core.basis import broadcast_to, select
 from ferax.errors import public
 from ferax.random.continuous import draw_exponential, draw_normal, unit_uniform
 from ferax.random.discrete import signs
@@ -33,7 +33,7 @@ def lognormal(
     """
     given = prepared("lognormal", key, shape, dtype, out_sharding, sigma=sigma)
     keys, shape, dtype, (sigma,) = given
-    return lax.exp(lax.mul(draw_normal(keys, shape, dtype), sigma))  # type: ignore[no-any-return]
+    return lax.exp(lax.mul(draw_normal(keys, shape, dtype), sigma))
 
 
 @public
@@ -49,7 +49,7 @@ def pareto(
       dtype: floating.
     """
     keys, shape, dtype, (b,) = prepared("pareto", key, shape, dtype, out_sharding, b=b)
-    return lax.exp(lax.div(draw_exponential(keys, shape, dtype), b))  # type: ignore[no-any-return]
+    return lax.exp(lax.div(draw_exponential(keys, shape, dtype), b))
 
 
 @public
@@ -72,7 +72,7 @@ def rayleigh(
     given = prepared("rayleigh", key, shape, dtype, out_sharding, scale=scale)
     keys, shape, dtype, (scale,) = given
     log_u = lax.log(unit_uniform(keys, shape, dtype))
-    return lax.mul(lax.sqrt(lax.mul(log_u, -2.0)), scale)  # type: ignore[no-any-return]
+    return lax.mul(lax.sqrt(lax.mul(log_u, -2.0)), scale)
 
 
 @public
@@ -102,7 +102,7 @@ def triangular(
     width, rise, fall = lax.sub(right, left), lax.sub(mode, left), lax.sub(right, mode)
     below = lax.add(left, lax.sqrt(lax.mul(lax.mul(u, width), rise)))
     above = lax.sub(right, lax.sqrt(lax.mul(lax.mul(lax.sub(1.0, u), width), fall)))
-    return select(lax.lt(u, lax.div(rise, width)), below, above)  # type: ignore[no-any-return]
+    return select(lax.lt(u, lax.div(rise, width)), below, above)
 
 
 @public
@@ -135,7 +135,15 @@ def wald(
     root = lax.sqrt(lax.add(lax.mul(scaled, 4.0), lax.square(scaled)))
     x = lax.add(mean, lax.mul(half, lax.sub(scaled, root)))
     small = lax.le(u, lax.div(mean, lax.add(mean, x)))
-    return select(small, x, lax.div(lax.square(mean), x))  # type: ignore[no-any-return]
+    return select(small, x, lax.div(lax.square(mean), x))
+
+
+def _added(
+    who: str, key: Any, shape: Any, dtype: Any, **parameters: Any
+) -> tuple[Any, ...]:
+    """Key, `shape` as given, dtype, and the parameters at their own common shape."""
+    keys, _, dtype, values = prepared(who, key, None, dtype, None, **parameters)
+    return keys, shapes.canonical_shape(shape, f"random.{who}"), dtype, values
 
 
 @public
@@ -148,20 +156,17 @@ def weibull_min(
       key: one key.
       scale: > 0.
       concentration: > 0.
-      shape: of the result; () for that of the parameters.
+      shape: of the numbers e that are drawn; parameters broadcast against them.
       dtype: floating.
     """
-    keys, shape, dtype, (scale, concentration) = prepared(
-        "weibull_min",
-        key,
-        shape or None,
-        dtype,
-        None,
-        scale=scale,
-        concentration=concentration,
+    given = _added(
+        "weibull_min", key, shape, dtype, scale=scale, concentration=concentration
     )
-    e = draw_exponential(keys, shape, dtype)
-    return lax.mul(lax.pow(e, lax.div(1.0, concentration)), scale)  # type: ignore[no-any-return]
+    keys, shape, dtype, (scale, concentration) = given
+    full = shapes.broadcast_shapes(shape, scale.shape, who="random.weibull_min")
+    e = broadcast_to(draw_exponential(keys, shape, dtype), full)
+    power = lax.pow(e, broadcast_to(lax.div(1.0, concentration), full))
+    return lax.mul(power, broadcast_to(scale, full))
 
 
 @public
@@ -173,16 +178,19 @@ def double_sided_maxwell(
     Args:
       key: one key.
       loc, scale: real.
-      shape: of the result; () for that of the parameters.
+      shape: of the samples, in front of the axes of the parameters; () counts as theirs.
       dtype: floating.
     """
-    _, shape, dtype, (loc, scale) = prepared(
-        "double_sided_maxwell", key, shape or None, dtype, None, loc=loc, scale=scale
-    )
+    given = _added("double_sided_maxwell", key, shape, dtype, loc=loc, scale=scale)
+    _, shape, dtype, (loc, scale) = given
+    full = (*(shape or loc.shape), *loc.shape)
     length_keys, sign_keys = several("double_sided_maxwell", key, 2)
-    squares = lax.square(draw_normal(length_keys, (*shape, 3), dtype))
-    length = lax.sqrt(lax.reduce_sum(squares, (len(shape),)))
-    return lax.add(lax.mul(lax.mul(length, signs(sign_keys, shape, dtype)), scale), loc)  # type: ignore[no-any-return]
+    squares = lax.square(draw_normal(length_keys, (*full, 3), dtype))
+    length = lax.sqrt(lax.reduce_sum(squares, (len(full),)))
+    x = lax.mul(
+        lax.mul(length, signs(sign_keys, full, dtype)), broadcast_to(scale, full)
+    )
+    return lax.add(x, broadcast_to(loc, full))
 
 
 @public
@@ -200,7 +208,7 @@ def generalized_normal(
     given = prepared("generalized_normal", key, shape or None, dtype, out_sharding, p=p)
     _, shape, dtype, (p,) = given
     gamma_keys, sign_keys = several("generalized_normal", key, 2)
-    return draw_generalized_normal(gamma_keys, sign_keys, p)  # type: ignore[no-any-return]
+    return draw_generalized_normal(gamma_keys, sign_keys, p)
 
 
 def draw_generalized_normal(gamma_keys: Any, sign_keys: Any, p: Any) -> Any:

@@ -12,7 +12,7 @@ from ferax import dtypes
 from ferax.core.array import Array, Concrete
 from ferax.core.avals import Aval
 from ferax.core.tracing import to_array
-from ferax.tree_util import flatten, tree_flatten_with_path, keystr, unflatten
+from ferax.tree_util import flatten, keystr, tree_flatten_with_path, unflatten
 
 
 def name_of(fun: Any) -> str:
@@ -61,15 +61,25 @@ class FlatCall:
 
     def path(self, i: int) -> str:
         """Where leaf i is in the result, as `['loss']`; empty for a lone array."""
-        paths, _ = tree_flatten_with_path(unflatten(self.tree, range(self.tree.num_leaves)))
+        paths, _ = tree_flatten_with_path(
+            unflatten(self.tree, range(self.tree.num_leaves))
+        )
         return keystr(paths[i][0])
 
     def check_outputs(self, outs: Sequence[Any], holomorphic: bool) -> None:
         """Results that a Jacobian can be taken of."""
         for i, out in enumerate(outs):
-            fits = dtypes.is_complex(out.dtype) if holomorphic else dtypes.is_inexact(out.dtype)
+            fits = (
+                dtypes.is_complex(out.dtype)
+                if holomorphic
+                else dtypes.is_inexact(out.dtype)
+            )
             if not fits:
-                want = "complex (holomorphic=True)" if holomorphic else "floating or complex"
+                want = (
+                    "complex (holomorphic=True)"
+                    if holomorphic
+                    else "floating or complex"
+                )
                 raise TypeError(
                     f"{self.who}: the result{self.path(i)} must be {want}; got {out.aval.short()}"
                 )
@@ -150,7 +160,11 @@ class Chosen:
 
 
 def choose(
-    who: str, fun: Callable[..., Any], argnums: Any, args: Sequence[Any], kwargs: dict[str, Any]
+    who: str,
+    fun: Callable[..., Any],
+    argnums: Any,
+    args: Sequence[Any],
+    kwargs: dict[str, Any],
 ) -> Chosen:
     """Check `argnums` against the arguments of a call."""
     return Chosen(who, fun, canonical_argnums(who, argnums, len(args)), args, kwargs)
@@ -161,7 +175,9 @@ def canonical_argnums(who: str, argnums: Any, count: int) -> int | tuple[int, ..
         try:
             i = operator.index(i)
         except TypeError:
-            raise TypeError(f"{who}: argnums must be integers; got {argnums!r}") from None
+            raise TypeError(
+                f"{who}: argnums must be integers; got {argnums!r}"
+            ) from None
         if not -count <= i < count:
             raise ValueError(
                 f"{who}: argnums={argnums} names positional argument {i}, but the call has "

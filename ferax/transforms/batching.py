@@ -21,8 +21,8 @@ from ferax.transforms.arguments import name_of
 from ferax.tree_util import (
     flatten,
     flatten_prefix,
-    tree_flatten_with_path,
     keystr,
+    tree_flatten_with_path,
     unflatten,
 )
 
@@ -61,7 +61,9 @@ class BatchTrace(Trace):
         self.axis = axis
 
     def process(self, op: Any, args: tuple[Any, ...]) -> list[Any]:
-        values, dims, mapped = [], [], False
+        values: list[Any] = []
+        dims: list[int | None] = []
+        mapped = False
         for a in args:
             if type(a) is BatchTracer and a.trace is self:
                 values.append(a.value)
@@ -72,7 +74,9 @@ class BatchTrace(Trace):
                 dims.append(None)
         state.trace = self.parent
         try:
-            if not mapped and not (self.axis.name is not None and op.uses_axis(self.axis.name)):
+            if not mapped and not (
+                self.axis.name is not None and op.uses_axis(self.axis.name)
+            ):
                 return op.bind(*values)  # type: ignore[no-any-return]
             values = [v if isinstance(v, Array) else to_array(v) for v in values]
             outs, out_dims = op.batch(self.axis, values, dims)
@@ -98,7 +102,10 @@ def named(axis: Axis) -> Any:
 
 
 def batch_flat(
-    fun: Callable[..., Sequence[Any]], axis: Axis, args: Sequence[Any], dims: Sequence[Any]
+    fun: Callable[..., Sequence[Any]],
+    axis: Axis,
+    args: Sequence[Any],
+    dims: Sequence[Any],
 ) -> tuple[list[Any], list[Any]]:
     """Map a function of flat operands to flat results; dims are None where unmapped."""
     trace = BatchTrace(state.trace, axis)
@@ -128,16 +135,21 @@ def _batch_jaxpr(
 
     def body(*args: Any) -> list[Any]:
         dims = [0 if m else None for m in mapped]
-        outs, out_dims = batch_flat(lambda *xs: eval_jaxpr(jaxpr, (), xs), axis, args, dims)
+        outs, out_dims = batch_flat(
+            lambda *xs: eval_jaxpr(jaxpr, (), xs), axis, args, dims
+        )
         out_mapped[:] = [
-            d is not None or (wanted is not None and wanted[i]) for i, d in enumerate(out_dims)
+            d is not None or (wanted is not None and wanted[i])
+            for i, d in enumerate(out_dims)
         ]
         return [
-            to_front(o, d, axis.size) if m else o for o, d, m in zip(outs, out_dims, out_mapped)
+            to_front(o, d, axis.size) if m else o
+            for o, d, m in zip(outs, out_dims, out_mapped)
         ]
 
     avals = [
-        a.update(shape=(axis.size, *a.shape)) if m else a for a, m in zip(jaxpr.in_avals, mapped)
+        a.update(shape=(axis.size, *a.shape)) if m else a
+        for a, m in zip(jaxpr.in_avals, mapped)
     ]
     made, consts = stage(body, avals, "vmap")
     assert not consts, "a jaxpr without constants gave one with constants"
@@ -145,14 +157,21 @@ def _batch_jaxpr(
 
 
 def batch_jaxpr(
-    jaxpr: Jaxpr, axis: Axis, mapped: Sequence[bool], wanted: Sequence[bool] | None = None
+    jaxpr: Jaxpr,
+    axis: Axis,
+    mapped: Sequence[bool],
+    wanted: Sequence[bool] | None = None,
 ) -> tuple[Jaxpr, tuple[bool, ...]]:
     """The program on operands with a leading mapped axis where `mapped`.
 
     The second answer says which results have a leading mapped axis; `wanted` forces it.
     """
     return derived(  # type: ignore[no-any-return]
-        _batch_jaxpr, jaxpr, axis, tuple(mapped), None if wanted is None else tuple(wanted)
+        _batch_jaxpr,
+        jaxpr,
+        axis,
+        tuple(mapped),
+        None if wanted is None else tuple(wanted),
     )
 
 
@@ -197,7 +216,9 @@ def vmap(
     if sum_match:
         raise NotImplementedError("vmap: sum_match=True")
     if not callable(fun):
-        raise TypeError(f"vmap needs a function; got {fun!r} of type {type(fun).__name__}")
+        raise TypeError(
+            f"vmap needs a function; got {fun!r} of type {type(fun).__name__}"
+        )
     if isinstance(in_axes, list):
         in_axes = tuple(in_axes)
     if not (in_axes is None or isinstance(in_axes, (int, tuple, dict))):
@@ -248,7 +269,7 @@ def _canonical_dim(x: Any, dim: Any, fun: Any) -> int | None:
             f"vmap: in_axes asks for axis {dim} of an argument of {name_of(fun)} with shape "
             f"{x.shape}, which has {x.ndim} axes. Use None for arguments that are not mapped."
         )
-    return dim % x.ndim
+    return int(dim % x.ndim)
 
 
 def _mapped_size(
@@ -273,13 +294,18 @@ def _mapped_size(
     if axis_size is not None:
         lines.append(f"  axis_size={axis_size}")
     raise ValueError(
-        f"vmap of {name_of(fun)}: the mapped axes must have one size; they are\n" + "\n".join(lines)
+        f"vmap of {name_of(fun)}: the mapped axes must have one size; they are\n"
+        + "\n".join(lines)
     )
 
 
 def _argument(path: Any) -> str:
     text = keystr(path[1:])
-    return f"argument {text[1:].replace(']', '', 1)}" if keystr(path[:1]) == "[0]" else f"kwargs{text}"
+    return (
+        f"argument {text[1:].replace(']', '', 1)}"
+        if keystr(path[:1]) == "[0]"
+        else f"kwargs{text}"
+    )
 
 
 def _place_results(

@@ -7,9 +7,10 @@ from typing import Any
 
 from ferax.core.array import Concrete, engine
 from ferax.core.avals import Aval, LinearInput, Zero
+from ferax.core.basis import moveaxis
 from ferax.core.jaxpr import Jaxpr, Var, derived, eval_jaxpr
 from ferax.core.primitive import Primitive
-from ferax.transforms.batching import batch_jaxpr, moveaxis
+from ferax.transforms.batching import batch_jaxpr
 from ferax.transforms.forward import jvp_jaxpr
 from ferax.transforms.reverse import linearize_jaxpr, transpose_jaxpr
 
@@ -24,7 +25,7 @@ class JitCall(Primitive, interned=False):
     keeps_weak_type = False
 
     @property
-    def effects(self) -> bool:  # type: ignore[override]
+    def effects(self) -> bool:
         return self.jaxpr.effects
 
     @property
@@ -54,7 +55,8 @@ class JitCall(Primitive, interned=False):
         results = JitCall(self.label, both).bind(*primals, *moving)
         outs, touts = results[: len(out_nonzero)], iter(results[len(out_nonzero) :])
         return outs, [
-            next(touts) if n else Zero(o.aval.tangent()) for o, n in zip(outs, out_nonzero)
+            next(touts) if n else Zero(o.aval.tangent())
+            for o, n in zip(outs, out_nonzero)
         ]
 
     def linearize(self, primals: Any, tangents: Any) -> tuple[list[Any], list[Any]]:
@@ -78,7 +80,9 @@ class JitCall(Primitive, interned=False):
         )
         known = [a for a, lin in zip(args, linear) if not lin]
         results = iter(
-            JitCall(self.label, back).bind(*known, *[c for c in cts if type(c) is not Zero])
+            JitCall(self.label, back).bind(
+                *known, *[c for c in cts if type(c) is not Zero]
+            )
         )
         answers = iter([next(results) if n else None for n in out_nonzero])
         return [next(answers) if lin else None for lin in linear]
@@ -117,10 +121,15 @@ def _split(jaxpr: Jaxpr, nonzero: tuple[bool, ...]) -> _Split:
 # -- compiled programs ---------------------------------------------------------------------
 
 
-def compiled(jaxpr: Jaxpr, label: str, donated: tuple[bool, ...] = (), device: Any = None) -> Any:
+def compiled(
+    jaxpr: Jaxpr, label: str, donated: tuple[bool, ...] = (), device: Any = None
+) -> Any:
     """The executable of a program without constants."""
     return engine().compile_jaxpr(
-        jaxpr, name=label, donated=donated or (False,) * len(jaxpr.invars), device=device
+        jaxpr,
+        name=label,
+        donated=donated or (False,) * len(jaxpr.invars),
+        device=device,
     )
 
 

@@ -13,13 +13,13 @@ from functools import partial, update_wrapper
 from typing import Any
 
 from ferax.core.avals import Aval, LinearInput, Zero
-from ferax.core.basis import instantiate, reduce_sum
+from ferax.core.basis import instantiate, moveaxis, reduce_sum
 from ferax.core.jaxpr import Jaxpr, eval_jaxpr, stage
 from ferax.core.primitive import Primitive, cannot
 from ferax.core.tracing import state, to_array
 from ferax.errors import public
 from ferax.transforms.arguments import FlatCall, describe_tree_difference, name_of
-from ferax.transforms.batching import Axis, batch_flat, batch_jaxpr, moveaxis, to_front
+from ferax.transforms.batching import Axis, batch_flat, batch_jaxpr, to_front
 from ferax.tree_util import flatten, tree_map, unflatten
 
 
@@ -33,7 +33,7 @@ class _CustomCall(Primitive, family=True, interned=False):
     keeps_weak_type = False
 
     @property
-    def effects(self) -> bool:  # type: ignore[override]
+    def effects(self) -> bool:
         return self.jaxpr.effects
 
     @property
@@ -90,16 +90,18 @@ class CustomJVPCall(_CustomCall, interned=False):
 
 
 def _mapped_jvp(
-    rule: Any, axis: Axis, mapped: Sequence[bool], primals: list[Any], tangents: list[Any]
+    rule: Any,
+    axis: Axis,
+    mapped: Sequence[bool],
+    primals: list[Any],
+    tangents: list[Any],
 ) -> tuple[list[Any], list[Any]]:
     n = len(primals)
     moves = [type(t) is not Zero for t in tangents]
 
     def flat(*xs: Any) -> list[Any]:
         rest = iter(xs[n:])
-        inner = [
-            next(rest) if m else Zero(x.aval.tangent()) for x, m in zip(xs, moves)
-        ]
+        inner = [next(rest) if m else Zero(x.aval.tangent()) for x, m in zip(xs, moves)]
         outs, touts = rule(list(xs[:n]), inner)
         return [*outs, *map(instantiate, touts)]
 
@@ -137,7 +139,9 @@ class CustomVJPCall(_CustomCall, interned=False):
         outs, residuals = self.forward(inner)
         in_avals = tuple(x.aval.tangent() for x in inner)
         out_avals = tuple(o.aval.tangent() for o in outs)
-        pull = CustomPull(self.backward, len(residuals), in_avals, out_avals, self.label)
+        pull = CustomPull(
+            self.backward, len(residuals), in_avals, out_avals, self.label
+        )
         return outs, pull.bind(*residuals, *map(instantiate, moving))
 
     def batch(self, axis: Any, args: Any, dims: Any) -> tuple[list[Any], list[Any]]:
@@ -172,7 +176,11 @@ def _mapped_forward(
 
 
 def _mapped_backward(
-    backward: Any, axis: Axis, mapped: Sequence[bool], residuals: list[Any], cts: list[Any]
+    backward: Any,
+    axis: Axis,
+    mapped: Sequence[bool],
+    residuals: list[Any],
+    cts: list[Any],
 ) -> list[Any]:
     n = len(residuals)
 
@@ -232,14 +240,27 @@ class CustomPull(Primitive, interned=False):
 class _Custom:
     """What custom_jvp and custom_vjp share: arguments by name, non-differentiable ones apart."""
 
-    def __init__(self, fun: Callable[..., Any], nondiff_argnums: Any = (), nondiff_argnames: Any = ()):
+    def __init__(
+        self,
+        fun: Callable[..., Any],
+        nondiff_argnums: Any = (),
+        nondiff_argnames: Any = (),
+    ):
         if not callable(fun):
             raise TypeError(f"{type(self).__name__} needs a function; got {fun!r}")
         update_wrapper(self, fun)
         self.fun = fun
         self.label = name_of(fun)
-        nums = (nondiff_argnums,) if isinstance(nondiff_argnums, int) else tuple(nondiff_argnums)
-        names = (nondiff_argnames,) if isinstance(nondiff_argnames, str) else nondiff_argnames
+        nums = (
+            (nondiff_argnums,)
+            if isinstance(nondiff_argnums, int)
+            else tuple(nondiff_argnums)
+        )
+        names = (
+            (nondiff_argnames,)
+            if isinstance(nondiff_argnames, str)
+            else nondiff_argnames
+        )
         try:
             self.signature: inspect.Signature | None = inspect.signature(fun)
         except (TypeError, ValueError):
@@ -248,6 +269,9 @@ class _Custom:
             parameters = list(self.signature.parameters)
             nums = (*nums, *[parameters.index(n) for n in names])
         self.nondiff = tuple(sorted(set(nums)))
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        raise NotImplementedError(type(self).__name__)
 
     def __get__(self, obj: Any, owner: Any = None) -> Any:
         return self if obj is None else partial(self, obj)
@@ -315,7 +339,9 @@ class custom_jvp(_Custom):
 
     rule: Callable[..., Any] | None = None
 
-    def defjvp(self, jvp: Callable[..., Any], symbolic_zeros: bool = False) -> Callable[..., Any]:
+    def defjvp(
+        self, jvp: Callable[..., Any], symbolic_zeros: bool = False
+    ) -> Callable[..., Any]:
         """Set the rule; gives it back, so that this works as a decorator."""
         if symbolic_zeros:
             raise NotImplementedError("custom_jvp.defjvp: symbolic_zeros=True")
@@ -343,20 +369,31 @@ class custom_jvp(_Custom):
     @public
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if self.rule is None:
-            raise AttributeError(f"{self.label}: no JVP rule is set; use {self.label}.defjvp")
+            raise AttributeError(
+                f"{self.label}: no JVP rule is set; use {self.label}.defjvp"
+            )
         if state.trace is None:
             return self.fun(*args, **kwargs)
         _, dynamic, fixed = self.split(args, kwargs)
         jaxpr, consts, leaves, tree, out_tree = self.staged(dynamic, fixed)
         rule = partial(self._flat_rule, tree, out_tree, fixed)
-        outs = CustomJVPCall(jaxpr, len(consts), self.label, rule).bind(*consts, *leaves)
+        outs = CustomJVPCall(jaxpr, len(consts), self.label, rule).bind(
+            *consts, *leaves
+        )
         return unflatten(out_tree, outs)
 
     def _flat_rule(
-        self, tree: Any, out_tree: Any, fixed: Any, primals: list[Any], tangents: list[Any]
+        self,
+        tree: Any,
+        out_tree: Any,
+        fixed: Any,
+        primals: list[Any],
+        tangents: list[Any],
     ) -> tuple[list[Any], list[Any]]:
         answer = self.rule(  # type: ignore[misc]
-            *fixed, unflatten(tree, primals), unflatten(tree, [instantiate(t) for t in tangents])
+            *fixed,
+            unflatten(tree, primals),
+            unflatten(tree, [instantiate(t) for t in tangents]),
         )
         if not isinstance(answer, (tuple, list)) or len(answer) != 2:
             raise TypeError(
@@ -376,8 +413,8 @@ class custom_jvp(_Custom):
             want = o.aval.tangent()
             if x.shape != want.shape:
                 raise TypeError(
-                    f"the JVP rule of {self.label} returned a tangent {x.aval.short()} for a result "
-                    f"{o.aval.short()}; they must have the same shape and dtype"
+                    f"the JVP rule of {self.label} returned a tangent {x.aval.short()} for a "
+                    f"result {o.aval.short()}; they must have the same shape and dtype"
                 )
         return outs, [
             x.astype(o.dtype) if x.dtype != o.dtype else x for o, x in zip(outs, touts)
@@ -422,7 +459,9 @@ class custom_vjp(_Custom):
     @public
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if self.fwd is None:
-            raise AttributeError(f"{self.label}: no VJP rule is set; use {self.label}.defvjp")
+            raise AttributeError(
+                f"{self.label}: no VJP rule is set; use {self.label}.defvjp"
+            )
         if state.trace is None:
             return self.fun(*args, **kwargs)
         _, dynamic, fixed = self.split(args, kwargs)
@@ -466,7 +505,9 @@ class custom_vjp(_Custom):
         residuals: list[Any],
         cts: list[Any],
     ) -> list[Any]:
-        answer = self.bwd(*fixed, unflatten(trees[0], residuals), unflatten(out_tree, cts))  # type: ignore[misc]
+        answer = self.bwd(
+            *fixed, unflatten(trees[0], residuals), unflatten(out_tree, cts)
+        )  # type: ignore[misc]
         if not isinstance(answer, (tuple, list)) or len(answer) != len(dynamic):
             got = f"a {type(answer).__name__}" + (
                 f" of length {len(answer)}" if isinstance(answer, (tuple, list)) else ""
@@ -488,7 +529,9 @@ class custom_vjp(_Custom):
                     "of the arguments; "
                     + describe_tree_difference(ct, arg, "cotangents", "arguments")
                 )
-            flat += [_fit_cotangent(self.label, x, c) for x, c in zip(leaves, ct_leaves)]
+            flat += [
+                _fit_cotangent(self.label, x, c) for x, c in zip(leaves, ct_leaves)
+            ]
         return flat
 
 
@@ -547,7 +590,9 @@ def custom_gradient(fun: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @public
-def closure_convert(fun: Callable[..., Any], *example_args: Any) -> tuple[Callable[..., Any], list[Any]]:
+def closure_convert(
+    fun: Callable[..., Any], *example_args: Any
+) -> tuple[Callable[..., Any], list[Any]]:
     """`fun` as a function that takes the values it closed over as further arguments.
 
     Returns:

@@ -72,7 +72,8 @@ class JVPTrace(Trace):
         finally:
             state.trace = self
         return [
-            o if type(t) is Zero else JVPTracer(self, o, t) for o, t in zip(outs, tangents_out)
+            o if type(t) is Zero else JVPTracer(self, o, t)
+            for o, t in zip(outs, tangents_out)
         ]
 
 
@@ -108,7 +109,8 @@ def _jvp_jaxpr(
         primals = args[: len(nonzero)]
         moving = iter(args[len(nonzero) :])
         tangents = [
-            next(moving) if n else Zero(p.aval.tangent()) for p, n in zip(primals, nonzero)
+            next(moving) if n else Zero(p.aval.tangent())
+            for p, n in zip(primals, nonzero)
         ]
         outs, touts = jvp_flat(lambda *xs: eval_jaxpr(jaxpr, (), xs), primals, tangents)
         out_nonzero[:] = [
@@ -140,7 +142,10 @@ def jvp_jaxpr(
 
 @public
 def jvp(
-    fun: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any], has_aux: bool = False
+    fun: Callable[..., Any],
+    primals: Sequence[Any],
+    tangents: Sequence[Any],
+    has_aux: bool = False,
 ) -> Any:
     """Value of `fun` and its derivative along `tangents`: f(x), ∂f(x)·t.
 
@@ -161,7 +166,9 @@ def jvp(
     >>> ferax.jvp(lambda x: x**2, (3.0,), (1.0,))
     (Array(9., dtype=float32, weak_type=True), Array(6., dtype=float32, weak_type=True))
     """
-    if not isinstance(primals, (tuple, list)) or not isinstance(tangents, (tuple, list)):
+    if not isinstance(primals, (tuple, list)) or not isinstance(
+        tangents, (tuple, list)
+    ):
         raise TypeError(
             "jvp: primals and tangents must be tuples or lists of positional arguments; got "
             f"{type(primals).__name__} and {type(tangents).__name__}. For one argument write (x,)."
@@ -171,7 +178,9 @@ def jvp(
     if tree != tree_t:
         raise TypeError(
             "jvp: primals and tangents must have the same structure; "
-            + describe_tree_difference(tuple(primals), tuple(tangents), "primals", "tangents")
+            + describe_tree_difference(
+                tuple(primals), tuple(tangents), "primals", "tangents"
+            )
         )
     flat = [to_array(x, "jvp", "a primal") for x in flat]
     flat_t = [_checked_tangent(p, t) for p, t in zip(flat, flat_t)]
@@ -186,7 +195,7 @@ def jvp(
 def strip(tree: Any, trace: Trace) -> Any:
     """Auxiliary data without the tracers of a finished trace."""
     return tree_map(
-        lambda x: x.primal if isinstance(x, Tracer) and x.trace is trace else x,  # type: ignore[attr-defined]
+        lambda x: x.primal if isinstance(x, Tracer) and x.trace is trace else x,
         tree,
     )
 

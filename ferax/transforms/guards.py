@@ -9,6 +9,7 @@ of lists, dicts and objects are not watched.
 from __future__ import annotations
 
 import dis
+import functools
 import types
 from collections.abc import Iterator
 from typing import Any
@@ -69,7 +70,11 @@ def guards_of(fun: Any) -> list[Guard]:
     queue = [_python_function(fun)]
     while queue:
         function = queue.pop()
-        if function is None or function.__code__ in seen or is_internal(function.__code__):
+        if (
+            function is None
+            or function.__code__ in seen
+            or is_internal(function.__code__)
+        ):
             continue
         seen.add(function.__code__)
         for space, name, value in _reads(function):
@@ -92,7 +97,7 @@ def _python_function(value: Any) -> types.FunctionType | None:
             value = inner
         elif isinstance(value, types.MethodType):
             value = value.__func__
-        elif hasattr(value, "func"):  # functools.partial
+        elif isinstance(value, functools.partial):
             value = value.func
         else:
             value = getattr(value, "__wrapped__", None)
@@ -116,7 +121,9 @@ def _names(code: types.CodeType) -> tuple[str, ...]:
     found = _global_names.get(code)
     if found is None:
         names = {
-            i.argval for i in dis.get_instructions(code) if i.opname in ("LOAD_GLOBAL", "LOAD_NAME")
+            i.argval
+            for i in dis.get_instructions(code)
+            if i.opname in ("LOAD_GLOBAL", "LOAD_NAME")
         }
         for constant in code.co_consts:
             if isinstance(constant, types.CodeType):

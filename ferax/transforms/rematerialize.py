@@ -12,12 +12,13 @@ from functools import wraps
 from typing import Any
 
 from ferax.core.avals import Aval, Zero
+from ferax.core.basis import moveaxis
 from ferax.core.jaxpr import Jaxpr, derived, eval_jaxpr, prune, stage
 from ferax.core.primitive import Primitive, cannot
 from ferax.core.tracing import state, to_array
 from ferax.errors import public
 from ferax.transforms.arguments import FlatCall, name_of
-from ferax.transforms.batching import batch_jaxpr, moveaxis
+from ferax.transforms.batching import batch_jaxpr
 from ferax.transforms.forward import jvp_jaxpr
 from ferax.transforms.reverse import backward_pass, linearize_jaxpr
 from ferax.tree_util import flatten, unflatten
@@ -34,7 +35,7 @@ class Checkpoint(Primitive, interned=False):
     keeps_weak_type = False
 
     @property
-    def effects(self) -> bool:  # type: ignore[override]
+    def effects(self) -> bool:
         return self.jaxpr.effects
 
     def uses_axis(self, name: Any) -> bool:
@@ -60,7 +61,8 @@ class Checkpoint(Primitive, interned=False):
         results = Checkpoint(both, self.policy).bind(*primals, *moving)
         outs, touts = results[: len(out_nonzero)], iter(results[len(out_nonzero) :])
         return outs, [
-            next(touts) if n else Zero(o.aval.tangent()) for o, n in zip(outs, out_nonzero)
+            next(touts) if n else Zero(o.aval.tangent())
+            for o, n in zip(outs, out_nonzero)
         ]
 
     def linearize(self, primals: Any, tangents: Any) -> tuple[list[Any], list[Any]]:
@@ -116,7 +118,10 @@ class CheckpointTangent(Primitive, interned=False):
     numpy = cannot("it is executed as a program")
 
     def whole(self, *args: Any) -> list[Any]:
-        known, moving = args[: len(self.recompute.invars)], args[len(self.recompute.invars) :]
+        known, moving = (
+            args[: len(self.recompute.invars)],
+            args[len(self.recompute.invars) :],
+        )
         residuals = eval_jaxpr(self.recompute, (), known)
         return eval_jaxpr(self.linear, (), [*residuals, *moving])
 
@@ -132,10 +137,13 @@ class CheckpointTangent(Primitive, interned=False):
     def jvp(self, primals: Any, tangents: Any) -> tuple[list[Any], list[Any]]:
         nonzero = [type(t) is not Zero for t in tangents]
         both, out_nonzero = jvp_jaxpr(self.program(), nonzero)
-        results = eval_jaxpr(both, (), [*primals, *[t for t in tangents if type(t) is not Zero]])
+        results = eval_jaxpr(
+            both, (), [*primals, *[t for t in tangents if type(t) is not Zero]]
+        )
         outs, touts = results[: len(out_nonzero)], iter(results[len(out_nonzero) :])
         return outs, [
-            next(touts) if n else Zero(o.aval.tangent()) for o, n in zip(outs, out_nonzero)
+            next(touts) if n else Zero(o.aval.tangent())
+            for o, n in zip(outs, out_nonzero)
         ]
 
     def transpose(self, cts: Any, args: Any) -> list[Any]:
@@ -157,7 +165,9 @@ class CheckpointTangent(Primitive, interned=False):
 
 def _tangent_program(recompute: Jaxpr, op: CheckpointTangent) -> Jaxpr:
     n = len(recompute.outvars)
-    return stage(op.whole, [*recompute.in_avals, *op.linear.in_avals[n:]], "checkpoint")[0]
+    return stage(
+        op.whole, [*recompute.in_avals, *op.linear.in_avals[n:]], "checkpoint"
+    )[0]
 
 
 class Barrier(Primitive):
@@ -221,7 +231,9 @@ def checkpoint(
         raise NotImplementedError("checkpoint: concrete=True")
     if fun is None:
         return lambda f: checkpoint(f, policy=policy, static_argnums=static_argnums)
-    static = (static_argnums,) if isinstance(static_argnums, int) else tuple(static_argnums)
+    static = (
+        (static_argnums,) if isinstance(static_argnums, int) else tuple(static_argnums)
+    )
 
     @wraps(fun)
     @public
@@ -295,7 +307,9 @@ class checkpoint_policies:
     @staticmethod
     def save_from_both_policies(a: Policy, b: Policy) -> Policy:
         """Keep what either of two policies keeps."""
-        return lambda op, *avals, **params: a(op, *avals, **params) or b(op, *avals, **params)
+        return lambda op, *avals, **params: (
+            a(op, *avals, **params) or b(op, *avals, **params)
+        )
 
 
 class Name(Primitive):
@@ -326,5 +340,3 @@ class Name(Primitive):
 def checkpoint_name(x: Any, name: str) -> Any:
     """`x`, named for the policies of `checkpoint`."""
     return Name(name)(to_array(x, "checkpoint_name"))
-
-

@@ -49,7 +49,6 @@ from ferax.transforms.arguments import (
     choose,
     describe_tree_difference,
     name_of,
-    split_jacobian,
 )
 from ferax.transforms.batching import vmap
 from ferax.transforms.forward import jacfwd
@@ -77,7 +76,9 @@ class TangentTrace(Trace):
         self.tape: list[tuple[Any, list[Any], list[Var]]] = []
 
     def process(self, op: Any, args: tuple[Any, ...]) -> list[Any]:
-        inputs = [a.var if type(a) is TangentTracer and a.trace is self else a for a in args]
+        inputs = [
+            a.var if type(a) is TangentTracer and a.trace is self else a for a in args
+        ]
         if not any(v is not a for v, a in zip(inputs, args)):
             state.trace = self.parent
             try:
@@ -120,7 +121,8 @@ class LinearizeTrace(Trace):
 
     def process(self, op: Any, args: tuple[Any, ...]) -> list[Any]:
         primals = [
-            a.primal if type(a) is LinearizeTracer and a.trace is self else a for a in args
+            a.primal if type(a) is LinearizeTracer and a.trace is self else a
+            for a in args
         ]
         moved = any(p is not a for p, a in zip(primals, args))
         if not moved:
@@ -165,7 +167,9 @@ class Linearized:
             var = Var(p.aval.tangent()) if smooth else None
             self.in_vars.append(var)
             args.append(
-                LinearizeTracer(trace, p, TangentTracer(trace.tangents, var)) if var else p
+                LinearizeTracer(trace, p, TangentTracer(trace.tangents, var))
+                if var
+                else p
             )
         try:
             with running(trace):
@@ -184,7 +188,9 @@ class Linearized:
     def strip(self, tree: Any) -> Any:
         """Auxiliary data without the tracers of this run."""
         return tree_map(
-            lambda x: x.primal if type(x) is LinearizeTracer and x.trace is self.trace else x,
+            lambda x: (
+                x.primal if type(x) is LinearizeTracer and x.trace is self.trace else x
+            ),
             tree,
         )
 
@@ -202,7 +208,9 @@ class Linearized:
 
 
 def transpose_tape(
-    tape: list[tuple[Any, list[Any], list[Var]]], totals: dict[Var, Any], once: bool = False
+    tape: list[tuple[Any, list[Any], list[Var]]],
+    totals: dict[Var, Any],
+    once: bool = False,
 ) -> None:
     """Walk the tape backwards, adding up in `totals` the cotangent of each variable.
 
@@ -275,7 +283,9 @@ def tape_program(lin: Linearized) -> tuple[Jaxpr, list[Any]]:
     def known(x: Any) -> Var | Literal:
         if type(x) is Concrete and not x.shape and x._host is not None:
             return Literal(x._host, x.aval)
-        key = id(x.var if type(x) is StageTracer else x)  # two tracers may stand for one variable
+        key = id(
+            x.var if type(x) is StageTracer else x
+        )  # two tracers may stand for one variable
         if key not in residuals:
             residuals[key] = (Var(x.aval), x)
         return residuals[key][0]
@@ -285,13 +295,13 @@ def tape_program(lin: Linearized) -> tuple[Jaxpr, list[Any]]:
         for op, inputs, outputs in reversed(entries)
     ]
     outvars = [v for v in lin.out_vars if v is not None]
-    invars = [var for var, _ in residuals.values()] + [v for v in lin.in_vars if v is not None]
+    invars = [var for var, _ in residuals.values()] + [
+        v for v in lin.in_vars if v is not None
+    ]
     return Jaxpr(invars, outvars, eqns), [value for _, value in residuals.values()]
 
 
-def backward_pass(
-    jaxpr: Jaxpr, args: Sequence[Any], cts: Sequence[Any]
-) -> list[Any]:
+def backward_pass(jaxpr: Jaxpr, args: Sequence[Any], cts: Sequence[Any]) -> list[Any]:
     """Transpose a program at `args`, LinearInput where it is linear, values elsewhere.
 
     Gives cotangents (Zero or arrays) where linear and None elsewhere. Equations on values only
@@ -307,7 +317,9 @@ def backward_pass(
         inputs = [
             Concrete(v.aval, v.value)
             if type(v) is Literal
-            else v if v in linear else values[v]
+            else v
+            if v in linear
+            else values[v]
             for v in eqn.inputs
         ]
         if any(type(v) is Var for v in inputs):
@@ -318,7 +330,7 @@ def backward_pass(
     totals: dict[Var, Any] = {}
     for v, ct in zip(jaxpr.outvars, cts, strict=True):
         if v in linear and type(ct) is not Zero:
-            totals[v] = add_tangents(totals[v], ct) if v in totals else ct  # type: ignore[index]
+            totals[v] = add_tangents(totals[v], ct) if v in totals else ct
     transpose_tape(tape, totals, once=True)
     return [
         totals.get(v, Zero(v.aval)) if type(a) is LinearInput else None
@@ -334,11 +346,17 @@ def _transpose_jaxpr(
     out_nonzero: list[bool] = []
 
     def back(*operands: Any) -> list[Any]:
-        known, cts = iter(operands[: len(known_avals)]), iter(operands[len(known_avals) :])
+        known, cts = (
+            iter(operands[: len(known_avals)]),
+            iter(operands[len(known_avals) :]),
+        )
         args = [
-            LinearInput(a) if lin else next(known) for a, lin in zip(jaxpr.in_avals, linear)
+            LinearInput(a) if lin else next(known)
+            for a, lin in zip(jaxpr.in_avals, linear)
         ]
-        full_cts = [next(cts) if n else Zero(a) for a, n in zip(jaxpr.out_avals, ct_nonzero)]
+        full_cts = [
+            next(cts) if n else Zero(a) for a, n in zip(jaxpr.out_avals, ct_nonzero)
+        ]
         results = backward_pass(jaxpr, args, full_cts)
         answers = [r for r, lin in zip(results, linear) if lin]
         out_nonzero[:] = [type(r) is not Zero for r in answers]
@@ -396,7 +414,8 @@ def vjp(
         if ct_tree != call.tree:
             raise TypeError(
                 f"the pull-back of {name_of(fun)} takes a cotangent with the structure of the "
-                "result; " + describe_tree_difference(ct, value, "cotangents", "results")
+                "result; "
+                + describe_tree_difference(ct, value, "cotangents", "results")
             )
         cts = [checked_cotangent(o, c, fun) for o, c in zip(lin.outs, flat)]
         return unflatten(tree, [instantiate(c) for c in lin.pull(cts)])
@@ -458,7 +477,9 @@ def linearize(fun: Callable[..., Any], *primals: Any, has_aux: bool = False) -> 
             raise TypeError(
                 f"the derivative of {name_of(fun)} takes tangents with the structure of the "
                 "primals; "
-                + describe_tree_difference(tangents, unflatten(tree, leaves), "tangents", "primals")
+                + describe_tree_difference(
+                    tangents, unflatten(tree, leaves), "tangents", "primals"
+                )
             )
         moving = [
             checked_cotangent(p, t, fun)
@@ -476,7 +497,9 @@ def linearize(fun: Callable[..., Any], *primals: Any, has_aux: bool = False) -> 
 
 
 @public
-def linear_transpose(fun: Callable[..., Any], *primals: Any, reduce_axes: Any = ()) -> Any:
+def linear_transpose(
+    fun: Callable[..., Any], *primals: Any, reduce_axes: Any = ()
+) -> Any:
     """The transpose of a function that is linear: ⟨A t, v⟩ = ⟨t, Aᵀ v⟩.
 
     Args:
@@ -500,7 +523,9 @@ def linear_transpose(fun: Callable[..., Any], *primals: Any, reduce_axes: Any = 
     avals = [aval_of(x).strong() for x in leaves]
     for a in avals:
         if not dtypes.is_inexact(a.dtype):
-            raise TypeError(f"linear_transpose needs floating or complex arguments; got {a.short()}")
+            raise TypeError(
+                f"linear_transpose needs floating or complex arguments; got {a.short()}"
+            )
     call = FlatCall("linear_transpose", lambda *xs: fun(*unflatten(tree, xs)))
     trace = TangentTrace(state.trace)
     in_vars = [Var(a) for a in avals]
@@ -508,7 +533,9 @@ def linear_transpose(fun: Callable[..., Any], *primals: Any, reduce_axes: Any = 
         outs = call(*[TangentTracer(trace, v) for v in in_vars])
     mine = [type(o) is TangentTracer and o.trace is trace for o in outs]
     if not all(mine):
-        raise TypeError("linear_transpose: a result does not depend linearly on the arguments")
+        raise TypeError(
+            "linear_transpose: a result does not depend linearly on the arguments"
+        )
 
     @public
     def transposed(ct: Any) -> Any:
@@ -521,9 +548,13 @@ def linear_transpose(fun: Callable[..., Any], *primals: Any, reduce_axes: Any = 
         totals: dict[Var, Any] = {}
         for out, c in zip(outs, flat):
             c = checked_cotangent(out, c, fun)
-            totals[out.var] = add_tangents(totals[out.var], c) if out.var in totals else c
+            totals[out.var] = (
+                add_tangents(totals[out.var], c) if out.var in totals else c
+            )
         transpose_tape(list(trace.tape), totals)
-        return unflatten(tree, [instantiate(totals.get(v, Zero(v.aval))) for v in in_vars])
+        return unflatten(
+            tree, [instantiate(totals.get(v, Zero(v.aval))) for v in in_vars]
+        )
 
     return transposed
 
@@ -549,7 +580,9 @@ def value_and_grad(
     >>> ferax.value_and_grad(lambda x: x**2)(3.0)
     (Array(9., dtype=float32, weak_type=True), Array(6., dtype=float32, weak_type=True))
     """
-    return _value_and_grad("value_and_grad", fun, argnums, has_aux, holomorphic, allow_int, reduce_axes)
+    return _value_and_grad(
+        "value_and_grad", fun, argnums, has_aux, holomorphic, allow_int, reduce_axes
+    )
 
 
 def _value_and_grad(
@@ -565,7 +598,9 @@ def _value_and_grad(
     if reduce_axes:
         raise NotImplementedError(f"{who}: reduce_axes")
     if not callable(fun):
-        raise TypeError(f"{who} needs a function; got {fun!r} of type {type(fun).__name__}")
+        raise TypeError(
+            f"{who} needs a function; got {fun!r} of type {type(fun).__name__}"
+        )
 
     @wraps(fun)
     @public
@@ -598,7 +633,9 @@ def _one(aval: Aval) -> tuple[Aval, Any]:
     return aval, _ones[aval]
 
 
-def _scalar_output(who: str, fun: Any, call: FlatCall, outs: list[Any], holomorphic: bool) -> Any:
+def _scalar_output(
+    who: str, fun: Any, call: FlatCall, outs: list[Any], holomorphic: bool
+) -> Any:
     if len(outs) != 1 or call.tree.num_nodes != 1 or outs[0].shape:
         shapes = ", ".join(o.aval.short() for o in outs)
         raise TypeError(
@@ -660,7 +697,9 @@ def grad(
     >>> ferax.grad(lambda x: jnp.sum(x**2))(jnp.array([1., 2.]))
     Array([2., 4.], dtype=float32)
     """
-    return _value_and_grad("grad", fun, argnums, has_aux, holomorphic, allow_int, reduce_axes, True)
+    return _value_and_grad(
+        "grad", fun, argnums, has_aux, holomorphic, allow_int, reduce_axes, True
+    )
 
 
 @public
@@ -703,7 +742,9 @@ def jacrev(
 def _split_rows(rows: list[Any], outs: list[Any], chosen: Chosen) -> list[Any]:
     blocks, start = [], 0
     for out in outs:
-        part = [r[start : start + out.size].reshape(*out.shape, *r.shape[1:]) for r in rows]
+        part = [
+            r[start : start + out.size].reshape(*out.shape, *r.shape[1:]) for r in rows
+        ]
         blocks.append(unflatten(chosen.tree, part))
         start += out.size
     return blocks
@@ -729,4 +770,6 @@ def hessian(
     Array([[4., 2.],
            [2., 0.]], dtype=float32)
     """
-    return jacfwd(jacrev(fun, argnums, has_aux, holomorphic), argnums, has_aux, holomorphic)
+    return jacfwd(
+        jacrev(fun, argnums, has_aux, holomorphic), argnums, has_aux, holomorphic
+    )

@@ -31,7 +31,9 @@ def named_scope(name: str) -> Iterator[None]:
         state.names = outer
 
 
-def named_call(fun: Callable[..., Any], *, name: str | None = None) -> Callable[..., Any]:
+def named_call(
+    fun: Callable[..., Any], *, name: str | None = None
+) -> Callable[..., Any]:
     """`fun` within a `named_scope` of its own name (or `name`)."""
 
     @wraps(fun)

@@ -25,7 +25,7 @@ from ferax.errors import public
 from ferax.transforms.arguments import FlatCall, name_of
 from ferax.transforms.calls import JitCall, compiled
 from ferax.transforms.guards import Guard, guards_of
-from ferax.tree_util import flatten, tree_flatten_with_path, keystr, unflatten
+from ferax.tree_util import flatten, keystr, tree_flatten_with_path, unflatten
 
 MAX_VARIANTS = 8  # traces kept per signature for different values of guarded globals
 
@@ -58,7 +58,9 @@ class Traced:
             c for v, c in zip(jaxpr.constvars, consts) if v in set(pruned.constvars)
         ]
         self.runnable = Jaxpr(
-            pruned.constvars + [pruned.invars[i] for i in self.kept], pruned.outvars, pruned.eqns
+            pruned.constvars + [pruned.invars[i] for i in self.kept],
+            pruned.outvars,
+            pruned.eqns,
         )
         self.out_avals = jaxpr.out_avals
         self.cacheable = all(type(c) is Concrete for c in consts)
@@ -78,7 +80,9 @@ class Traced:
         return all(g.holds() for g in self.guards)
 
     def runnable_donated(self) -> tuple[bool, ...]:
-        return (False,) * len(self.kept_consts) + tuple(self.donated[i] for i in self.kept)
+        return (False,) * len(self.kept_consts) + tuple(
+            self.donated[i] for i in self.kept
+        )
 
     def executable(self, device: Any = None) -> Any:
         found = self._executables.get(device)
@@ -86,7 +90,9 @@ class Traced:
             place = device
             if isinstance(device, tuple):  # shardings of the arguments
                 place = (None,) * len(self.kept_consts) + device
-            made = compiled(self.runnable, self.fun_name, self.runnable_donated(), place)
+            made = compiled(
+                self.runnable, self.fun_name, self.runnable_donated(), place
+            )
             consts = made.placed([c.buffer() for c in self.kept_consts])
             found = self._executables[device] = (made, consts)
         return found
@@ -97,7 +103,9 @@ class Traced:
 
     def run(self, leaves: list[Any]) -> list[Any]:
         """Run the compiled program on concrete leaves."""
-        chosen = [leaves[i] for i in self.kept] if len(self.kept) != len(leaves) else leaves
+        chosen = (
+            [leaves[i] for i in self.kept] if len(self.kept) != len(leaves) else leaves
+        )
         committed = [x._committed for x in chosen]
         device = engine().place_of(committed, self.fun_name) if any(committed) else None
         executable, buffers = self.executable(device)
@@ -116,7 +124,9 @@ class Traced:
                     x._host = None
         if device is not None:
             places = executable.commitments
-            return [Concrete(a, None, b, p) for a, b, p in zip(self.out_avals, outs, places)]
+            return [
+                Concrete(a, None, b, p) for a, b, p in zip(self.out_avals, outs, places)
+            ]
         return [Concrete(a, None, b) for a, b in zip(self.out_avals, outs)]
 
 
@@ -126,7 +136,9 @@ class Lowered:
     def __init__(self, traced: Traced):
         self._traced = traced
         self.in_tree, self.out_tree = traced.in_tree, traced.out_tree
-        self.text = engine().lower(traced.runnable, traced.fun_name, traced.runnable_donated())
+        self.text = engine().lower(
+            traced.runnable, traced.fun_name, traced.runnable_donated()
+        )
 
     @property
     def out_info(self) -> Any:
@@ -138,7 +150,9 @@ class Lowered:
             return str(self.text)
         if dialect == "hlo":
             return str(engine().as_hlo(self.text))
-        raise ValueError(f"as_text: dialect must be 'stablehlo' or 'hlo'; got {dialect!r}")
+        raise ValueError(
+            f"as_text: dialect must be 'stablehlo' or 'hlo'; got {dialect!r}"
+        )
 
     def compile(self, compiler_options: Any = None) -> Compiled:
         """Compile the module for the default device."""
@@ -266,7 +280,10 @@ class JitFunction:
         self.keep_unused = keep_unused
         self.inline = inline
         self.simple = not (
-            self.static_nums or self.static_names or self.donate_nums or self.donate_names
+            self.static_nums
+            or self.static_names
+            or self.donate_nums
+            or self.donate_names
         )
         options = (
             self.static_nums, self.static_names, self.donate_nums, self.donate_names, keep_unused,
@@ -279,7 +296,7 @@ class JitFunction:
         except Exception as error:
             if config.traceback_filtering == "off":
                 raise
-            raise error.with_traceback(errors.fold(error.__traceback__))  # folded; whole: ferax.config.update("traceback_filtering", "off")  # fmt: skip  # noqa: E501
+            raise error.with_traceback(errors.fold(error.__traceback__))  # folded; whole: ferax.config.update("traceback_filtering", "off")  # fmt: skip  # noqa: B904, E501
 
     def __get__(self, obj: Any, owner: Any = None) -> Any:
         return self if obj is None else partial(self, obj)
@@ -349,7 +366,9 @@ class JitFunction:
                     f"jit: static_argnums names positional argument {i} of {self.name}, which was "
                     f"called with {count}"
                 )
-        places = {i % count if i < 0 else i for i in self.static_nums} if count else set()
+        places = (
+            {i % count if i < 0 else i for i in self.static_nums} if count else set()
+        )
         static_args = tuple((i, args[i]) for i in sorted(places) if i < count)
         static_kwargs = tuple(
             sorted((k, v) for k, v in kwargs.items() if k in self.static_names)
@@ -407,7 +426,14 @@ class JitFunction:
         return tuple(flags)
 
     def _trace(
-        self, args: Any, kwargs: Any, statics: Any, leaves: Any, tree: Any, avals: Any, key: Any
+        self,
+        args: Any,
+        kwargs: Any,
+        statics: Any,
+        leaves: Any,
+        tree: Any,
+        avals: Any,
+        key: Any,
     ) -> Traced:
         guards = guards_of(self.fun) if config.guard_globals else []
 
@@ -432,7 +458,9 @@ class JitFunction:
                 self.table.entries[key] = [*kept, traced]
         return traced
 
-    def _record(self, key: Any, avals: tuple[Aval, ...], variants: list[Traced]) -> None:
+    def _record(
+        self, key: Any, avals: tuple[Aval, ...], variants: list[Traced]
+    ) -> None:
         """Note in the history why this trace was made."""
         table = self.table
         signature = ", ".join(a.short() for a in avals) + "".join(
@@ -444,7 +472,9 @@ class JitFunction:
             why = "first call"
         elif variants:
             changes = [g.change() for g in variants[-1].guards if not g.holds()]
-            why = "; ".join(changes) or "it closes over values of another transformation"
+            why = (
+                "; ".join(changes) or "it closes over values of another transformation"
+            )
         else:
             why = _difference(table.last, key)
         table.history.append(f"({signature}): {why}{where}")
@@ -496,7 +526,9 @@ def _resolve(
 ) -> tuple[tuple[int, ...], tuple[str, ...]]:
     """Positions and names of the marked arguments; each implies the other."""
     nums = () if nums is None else (nums,) if isinstance(nums, int) else tuple(nums)
-    names = () if names is None else (names,) if isinstance(names, str) else tuple(names)
+    names = (
+        () if names is None else (names,) if isinstance(names, str) else tuple(names)
+    )
     if not all(isinstance(i, int) for i in nums):
         raise TypeError(f"jit: {what}_argnums must be ints; got {nums!r}")
     if not all(isinstance(n, str) for n in names):
@@ -507,7 +539,9 @@ def _resolve(
     by_name = {p.name: p for p in parameters}
     starred = any(p.kind is p.VAR_POSITIONAL for p in parameters)
     keywords = any(p.kind is p.VAR_KEYWORD for p in parameters)
-    places = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    places = [
+        p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)
+    ]
     for n in names:
         if n not in by_name and not keywords:
             raise ValueError(
@@ -524,7 +558,8 @@ def _resolve(
     all_names = set(names) | {
         places[i].name
         for i in nums
-        if -len(places) <= i < len(places) and places[i].kind is not inspect.Parameter.POSITIONAL_ONLY
+        if -len(places) <= i < len(places)
+        and places[i].kind is not inspect.Parameter.POSITIONAL_ONLY
     }
     return tuple(sorted(all_nums)), tuple(sorted(all_names))
 
@@ -533,16 +568,24 @@ def _difference(before: Any, now: Any) -> str:
     """Why two signatures are not the same."""
     if before[0] != now[0]:
         return "another structure of arguments"
-    changes = [f"{a.short()} → {b.short()}" for a, b in zip(before[1], now[1]) if a is not b]
+    changes = [
+        f"{a.short()} → {b.short()}" for a, b in zip(before[1], now[1]) if a is not b
+    ]
     if changes and before[1] != now[1]:
-        weak = [c for a, b, c in zip(before[1], now[1], changes) if a.strong() is b.strong()]
+        weak = [
+            c for a, b, c in zip(before[1], now[1], changes) if a.strong() is b.strong()
+        ]
         note = " (a Python number in place of an array, or the reverse)" if weak else ""
         return f"other shapes or dtypes: {', '.join(changes)}{note}"
     if before[2] != now[2]:
         return "another value of a static argument"
     if before[3] != now[3]:
         return "another configuration (ferax.config)"
-    return "another named axis in scope" if before[4] != now[4] else "its cache was cleared"
+    return (
+        "another named axis in scope"
+        if before[4] != now[4]
+        else "its cache was cleared"
+    )
 
 
 # -- public --------------------------------------------------------------------------------
@@ -565,7 +608,7 @@ def jit(
     inline: bool = False,
     compiler_options: dict[str, Any] | None = None,
 ) -> Any:
-    """Compile a function with XLA: traced and compiled at the first call for each kind of arguments.
+    """Compile a function with XLA, at its first call for each kind of arguments.
 
     Args:
       fun: a function of arrays, numbers and pytrees of them; side effects happen when it is
@@ -596,7 +639,14 @@ def jit(
     for option, value in given.items():
         if value is not None:
             raise NotImplementedError(f"jit: {option}={value!r}")
-    options = (static_argnums, static_argnames, donate_argnums, donate_argnames, keep_unused, inline)
+    options = (
+        static_argnums,
+        static_argnames,
+        donate_argnums,
+        donate_argnames,
+        keep_unused,
+        inline,
+    )
     if fun is None:
         return lambda f: jit_function(f, options)
     return jit_function(fun, options)
@@ -604,7 +654,9 @@ def jit(
 
 def jit_function(fun: Any, options: tuple[Any, ...]) -> JitFunction:
     if not callable(fun):
-        raise TypeError(f"jit needs a function; got {fun!r} of type {type(fun).__name__}")
+        raise TypeError(
+            f"jit needs a function; got {fun!r} of type {type(fun).__name__}"
+        )
     return JitFunction(fun, *options)
 
 
@@ -654,7 +706,9 @@ def make_jaxpr(
     """
     if not callable(fun):
         raise TypeError(f"make_jaxpr needs a function; got {fun!r}")
-    static = (static_argnums,) if isinstance(static_argnums, int) else tuple(static_argnums)
+    static = (
+        (static_argnums,) if isinstance(static_argnums, int) else tuple(static_argnums)
+    )
 
     @wraps(fun)
     @public
@@ -693,7 +747,12 @@ class ShapeDtypeStruct:
     __slots__ = ("shape", "dtype", "sharding", "weak_type")
 
     def __init__(
-        self, shape: Sequence[int], dtype: Any, *, sharding: Any = None, weak_type: bool = False
+        self,
+        shape: Sequence[int],
+        dtype: Any,
+        *,
+        sharding: Any = None,
+        weak_type: bool = False,
     ):
         aval = Aval(tuple(shape), dtype, weak_type)
         self.shape, self.dtype, self.weak_type = aval.shape, aval.dtype, weak_type

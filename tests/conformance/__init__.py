@@ -1,0 +1,1 @@
+"""Rules of operations, checked against each other."""

@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 
 import ferax
-from ferax import dtypes, errors
-from ferax.core import basis
+from ferax import dtypes, errors, random
+from ferax.core import basis, hot
 from ferax.core.array import Concrete, engine
 from ferax.core.avals import Aval
 from ferax.core.jaxpr import stage
@@ -231,6 +231,50 @@ def test_programs_call_python():
     np.testing.assert_array_equal(out, [1, 2, 3])
 
 
+def test_ordered_callbacks_run_in_the_order_of_the_program():
+    """Through loops and called functions, whatever their operands depend on."""
+    seen: list[str] = []
+
+    def tell(hlo, what, *values):
+        hlo.callback(lambda *_: seen.append(what), values, [], ordered=True)
+
+    x = np.ones((400, 400), np.float32)
+    inner = program(
+        lambda hlo, v: (tell(hlo, "inner", v), v)[1], avals_of([x]), avals_of([x])
+    )
+
+    def rule(hlo, v):
+        attrs = (
+            "dot_dimension_numbers = #stablehlo.dot<lhs_contracting_dimensions = [1], "
+            "rhs_contracting_dimensions = [0]>"
+        )
+        slow = hlo.emit("dot_general", (v, v), v.aval, attrs)
+        tell(hlo, "slow", slow)
+        tell(hlo, "fast", v)
+        (v,) = hlo.call_function(inner, "inner", [v])
+
+        def body(i):
+            tell(hlo, "loop", i)
+            odd = hlo.binary("and", i, hlo.one(i))
+            hlo.case(
+                odd,
+                [lambda: tell(hlo, "even") or [], lambda: tell(hlo, "odd") or []],
+                [],
+            )
+            return [hlo.binary("add", i, hlo.one(i))]
+
+        start = hlo.full((), 0, np.dtype(np.int32))
+        hlo.while_loop(
+            lambda i: hlo.compare(i, hlo.full((), 2, i.dtype), "LT"), body, [start]
+        )
+        tell(hlo, "after")
+        return hlo.call_function(inner, "inner", [slow])
+
+    run_rule(rule, [x], [x])
+    loop = ["loop", "even", "loop", "odd"]
+    assert seen == ["slow", "fast", "inner", *loop, "after", "inner"]
+
+
 def test_errors_of_callbacks_are_the_cause():
     """What the callback raised is the cause of the JaxRuntimeError."""
 
@@ -368,6 +412,35 @@ with ferax.default_device(d[2]):
     assert f(x).device == d[2] and not f(x).committed
 assert f(x).device == d[0]
 
+from tests.engines.programs import program, avals_of
+from ferax.core.avals import Aval
+e = engine()
+aval = avals_of([x])[0]
+constrained = e.compile_jaxpr(
+    program(lambda hlo, v: hlo.sharding_constraint(hlo.binary("add", v, v), rows), [aval], [aval])
+)
+(out,) = constrained.run([e.put(x, aval)])
+np.testing.assert_array_equal(e.get(out, aval), 2 * x)
+assert len(out._sharding.devices) == 4
+
+def summed(hlo, v):
+    total = Aval((), aval.dtype)
+    group = "replica_groups = dense<[[0, 1], [2, 3]]> : tensor<2x2xi64>"
+    handle = "channel_handle = #stablehlo.channel_handle<handle = 1, type = 1>"
+    def part(p):
+        assert p.shape == (4, 4)
+        s = hlo.reduce("add", p, hlo.zero(aval.dtype), (0, 1))
+        region = hlo.combiner("add", aval.dtype)
+        attrs = f"{group}, {handle}, use_global_device_ids"
+        return hlo.emit("all_reduce", [s], [total], attrs, (region,))
+    by_x = NamedSharding(mesh, PartitionSpec("x"))
+    return hlo.manual_computation(part, [v], [by_x], [whole], [total], ["x", "y"])
+
+total = Aval((), aval.dtype)
+(out,) = e.compile_jaxpr(program(summed, [aval], [total])).run([e.put(x, aval)])
+sums = [float(p._single_device_array_to_np_array_did_copy()[0]) for p in out._arrays]
+assert sums == [2 * x[:4].sum()] * 2 + [2 * x[4:].sum()] * 2
+
 q = make_array_from_single_device_arrays((8, 4), split, [s.data for s in a.addressable_shards])
 np.testing.assert_array_equal(q, x)
 np.testing.assert_array_equal(make_array_from_callback((8, 4), rows, lambda i: x[i]), x)
@@ -402,6 +475,19 @@ except KeyboardInterrupt:
     began = time.perf_counter()
     assert run_python(code) == "interrupted\n"
     assert time.perf_counter() - began < 10
+
+
+def test_hot_operations_are_compiled_and_give_the_same(monkeypatch):
+    """An exact operation that took long enough is compiled; the bits stay the same."""
+    monkeypatch.setattr(hot, "_PAYS", 0.002)
+    monkeypatch.setattr(hot, "_compiled", {})
+    monkeypatch.setattr(hot, "_spent", {})
+    key = random.key(3)
+    first = np.asarray(random.bits(key, (1 << 17,)))
+    assert len(hot._compiled) == 0
+    second = np.asarray(random.bits(key, (1 << 17,)))
+    assert len(hot._compiled) == 1
+    np.testing.assert_array_equal(first, second)
 
 
 def test_no_state_of_jaxlib_is_set():

@@ -34,8 +34,10 @@ def indexed(draw):
     parts, axis, dots = [], 0, False
     while axis < len(shape):
         n = shape[axis]
-        kind = draw(st.sampled_from(["int", "slice", "array", "mask", "new", "dots", "stop"]))
-        if kind == "stop":
+        kind = draw(
+            st.sampled_from(["int", "slice", "array", "mask", "new", "dots", "stop"])
+        )
+        if kind == "stop" and not dots:
             break
         if kind == "int":
             parts.append(draw(st.integers(-n, n - 1)))
@@ -45,12 +47,19 @@ def indexed(draw):
             axis += 1
         elif kind == "array":
             dims = draw(st.integers(0, len(common)))
-            sub = tuple(draw(st.sampled_from([1, m])) for m in common[len(common) - dims :])
-            parts.append(draw(hnp.arrays(np.int32, sub, elements=st.integers(-n, n - 1))))
+            if any(isinstance(p, np.ndarray) and p.dtype == bool for p in parts):
+                dims = 0
+            sub = tuple(
+                draw(st.sampled_from([1, m])) for m in common[len(common) - dims :]
+            )
+            parts.append(
+                draw(hnp.arrays(np.int32, sub, elements=st.integers(-n, n - 1)))
+            )
             axis += 1
         elif kind == "mask" and not any(isinstance(p, np.ndarray) for p in parts):
             parts.append(draw(hnp.arrays(bool, n)))
-            return shape, tuple(parts)
+            common = ()  # its number of elements would have to agree
+            axis += 1
         elif kind == "new" and len(parts) < 6:
             parts.append(None)
         elif kind == "dots" and not dots:
@@ -68,7 +77,7 @@ def indexed(draw):
 def test_basic_indices_are_numpys(data):
     """Integers, slices with steps, new axes and ellipses select what NumPy selects."""
     shape = data.draw(hnp.array_shapes(min_dims=0, max_dims=4, min_side=0, max_side=5))
-    index = data.draw(hnp.basic_indices(shape, allow_newaxis=True, allow_fewer_indices_than_dims=True))
+    index = data.draw(hnp.basic_indices(shape, allow_newaxis=True))
     x = numbers(shape)
     np.testing.assert_array_equal(jnp.asarray(x)[index], x[index])
     np.testing.assert_array_equal(staged(lambda x: x[index], x), x[index])
@@ -92,7 +101,11 @@ def test_all_kinds_of_indices_are_numpys(case):
 def test_traced_integers_are_indices_too(case):
     """Integers and integer arrays may be traced."""
     shape, index = case
-    places = [i for i in index if type(i) is int or isinstance(i, np.ndarray) and i.dtype != bool]
+    places = [
+        i
+        for i in index
+        if type(i) is int or (isinstance(i, np.ndarray) and i.dtype != bool)
+    ]
     if any(isinstance(i, np.ndarray) and i.dtype == bool for i in index):
         return
 
@@ -133,7 +146,14 @@ def test_masks_of_several_axes(data):
 def test_scalar_bools_add_an_axis():
     """True adds an axis of size 1, False one of size 0."""
     x = numbers((3, 4))
-    for index in (True, False, (True, 0), (0, True), (np.array([1, 2]), True), (False, None)):
+    for index in (
+        True,
+        False,
+        (True, 0),
+        (0, True),
+        (np.array([1, 2]), True),
+        (False, None),
+    ):
         assert jnp.asarray(x)[index].shape == x[index].shape
         assert staged(lambda x, index=index: x[index], x).shape == x[index].shape
 
@@ -141,13 +161,17 @@ def test_scalar_bools_add_an_axis():
 def test_known_integers_out_of_bounds_raise():
     """x[10] of 5 elements is an IndexError that names index, axis and size, traced or not."""
     x = jnp.arange(5)
-    message = "index 10 is out of bounds for axis 0 with size 5; the array is int32\\[5\\]"
+    message = (
+        "index 10 is out of bounds for axis 0 with size 5; the array is int32\\[5\\]"
+    )
     for index in (10, np.int64(10), jnp.array(10)):
         with pytest.raises(IndexError, match=message):
             x[index]
     with pytest.raises(IndexError, match=message):
         ferax.make_jaxpr(lambda x: x[10])(x)
-    with pytest.raises(IndexError, match="index -3 is out of bounds for axis 1 with size 2"):
+    with pytest.raises(
+        IndexError, match="index -3 is out of bounds for axis 1 with size 2"
+    ):
         jnp.zeros((4, 2))[:, -3]
 
 
@@ -183,10 +207,18 @@ def test_simple_indices_stage_simple_operations():
     [
         ([0, 1], TypeError, "non-tuple sequence"),
         (1.0, TypeError, "integer or boolean type"),
-        (np.array([1.0]), TypeError, "integer or boolean type, got indexer with type float64"),
+        (
+            np.array([1.0]),
+            TypeError,
+            "integer or boolean type, got indexer with type float64",
+        ),
         ("a", TypeError, "cannot be a string"),
         ({}, IndexError, "only integers, slices"),
-        ((0, 0, 0), IndexError, "Too many indices: array is 2-dimensional, but 3 were indexed"),
+        (
+            (0, 0, 0),
+            IndexError,
+            "Too many indices: array is 2-dimensional, but 3 were indexed",
+        ),
         ((..., ...), IndexError, "single ellipsis"),
         (np.array([True, False]), IndexError, "boolean index did not match shape"),
         ((np.array([0, 1]), np.array([0, 1, 2])), IndexError, "could not be broadcast"),
@@ -204,9 +236,11 @@ def test_what_is_no_index_is_refused(index, error, text):
 def test_traced_masks_and_slices_are_explained():
     """x[mask] with a traced mask, and traced slice bounds, are errors with ways out."""
     x = jnp.arange(5.0)
-    with pytest.raises(ferax.errors.NonConcreteBooleanIndexError, match=r"jnp.where\(mask, x, 0\)"):
+    with pytest.raises(
+        ferax.errors.NonConcreteBooleanIndexError, match=r"jnp.where\(mask, x, 0\)"
+    ):
         ferax.make_jaxpr(lambda x: x[x > 1])(x)
-    with pytest.raises(IndexError, match="lax.dynamic_slice_in_dim"):
+    with pytest.raises(IndexError, match=r"lax\.dynamic_slice_in_dim"):
         ferax.make_jaxpr(lambda x, i: x[i : i + 2])(x, 1)
 
 
@@ -219,7 +253,8 @@ def test_modes_of_get():
     np.testing.assert_array_equal(x.at[i].get(mode="fill"), [1, np.nan, 4, np.nan])
     np.testing.assert_array_equal(x.at[i].get(mode="fill", fill_value=7), [1, 7, 4, 7])
     np.testing.assert_array_equal(
-        x.at[i].get(mode="fill", fill_value=7, wrap_negative_indices=False), [1, 7, 7, 7]
+        x.at[i].get(mode="fill", fill_value=7, wrap_negative_indices=False),
+        [1, 7, 7, 7],
     )
     assert x.at[10].get() == 4
     assert np.isnan(x.at[10].get(mode="fill"))
@@ -283,7 +318,9 @@ def test_set_is_assignment(case):
     a = jnp.asarray(x)
     np.testing.assert_array_equal(a.at[index].set(values), expected)
     np.testing.assert_array_equal(a, x)
-    np.testing.assert_array_equal(staged(lambda x, v: x.at[index].set(v), x, values), expected)
+    np.testing.assert_array_equal(
+        staged(lambda x, v: x.at[index].set(v), x, values), expected
+    )
 
 
 @quick
@@ -306,14 +343,19 @@ def test_derivatives_of_updates_are_differences(case, name):
     """Forward and reverse mode agree with each other and with finite differences."""
     shape, index, values = case
     with ferax.enable_x64(True):
-        x, values = numbers(shape, np.float64) + 0.25, values.astype(np.float64)
-        f = lambda x, v: getattr(x.at[index], name)(v)  # noqa: E731
+        x = jnp.asarray(numbers(shape, np.float64) + 0.25)
+        values = np.asarray(values, np.float64)
+        f = lambda x, v: getattr(x.at[index], name)(v)
         rng = np.random.default_rng(0)
         t = rng.normal(size=x.shape), rng.normal(size=values.shape)
         y, forward = ferax.jvp(f, (x, values), t)
         eps = 1e-6
-        above, below = (f(x + s * t[0], values + s * t[1]) for s in (eps, -eps))
-        np.testing.assert_allclose(forward, (above - below) / (2 * eps), rtol=1e-4, atol=1e-4)
+        above, below = (
+            np.asarray(f(x + s * t[0], values + s * t[1])) for s in (eps, -eps)
+        )
+        np.testing.assert_allclose(
+            forward, (above - below) / (2 * eps), rtol=1e-4, atol=1e-4
+        )
         ct = rng.normal(size=y.shape)
         back = ferax.vjp(f, x, values)[1](ct)
         left, right = np.vdot(ct, forward), sum(np.vdot(c, s) for c, s in zip(back, t))
@@ -327,7 +369,12 @@ def test_power_and_apply():
     np.testing.assert_allclose(x.at[1:3].power(2.0), [1, 4, 9, 4])
     i = jnp.array([1, 1, 2])
     np.testing.assert_allclose(x.at[i].apply(lambda v: v * 10), [1, 200, 30, 4])
-    assert staged(lambda x, i: x.at[i].apply(lambda v: v * 10), x, i).tolist() == [1, 200, 30, 4]
+    assert staged(lambda x, i: x.at[i].apply(lambda v: v * 10), x, i).tolist() == [
+        1,
+        200,
+        30,
+        4,
+    ]
     assert x.at[2].apply(jnp.square).tolist() == [1, 2, 9, 4]
     assert x.at[::2].apply(lambda v: -v).tolist() == [-1, 2, -3, 4]
     assert x.at[x > 2].apply(lambda v: 0 * v).tolist() == [1, 2, 0, 0]
@@ -353,7 +400,9 @@ def test_out_of_bounds_updates():
     np.testing.assert_array_equal(x.at[10].set(9.0, mode="drop"), x)
     np.testing.assert_array_equal(x.at[-1].set(9.0, wrap_negative_indices=False), x)
     np.testing.assert_array_equal(staged(lambda x, i: x.at[i].set(9.0), x, 10), x)
-    np.testing.assert_array_equal(staged(lambda x, i: x.at[i].set(9.0), x, -1), [0, 1, 2, 3, 9])
+    np.testing.assert_array_equal(
+        staged(lambda x, i: x.at[i].set(9.0), x, -1), [0, 1, 2, 3, 9]
+    )
 
 
 @quick
@@ -366,7 +415,12 @@ def test_masks_may_be_traced_when_writing(data):
     mask = data.draw(hnp.arrays(bool, shape[axis : axis + k]))
     name = data.draw(st.sampled_from(["set", *UFUNCS]))
     index = (*(slice(None),) * axis, mask)
-    values = numbers(data.draw(st.sampled_from([(), shape[axis + k :], (1, *shape[axis + k :])]))) / 4
+    values = (
+        numbers(
+            data.draw(st.sampled_from([(), shape[axis + k :], (1, *shape[axis + k :])]))
+        )
+        / 4
+    )
     x = numbers(shape)
     expected = x.copy()
     if name == "set":
@@ -392,20 +446,28 @@ def test_a_traced_mask_with_counted_values_is_explained():
 def test_values_are_cast_with_a_warning():
     """Values take the array's dtype; losing a fraction warns."""
     x = jnp.arange(3)
-    with pytest.warns(FutureWarning, match="casts values from dtype=float32 to dtype=int32"):
+    with pytest.warns(
+        FutureWarning, match="casts values from dtype=float32 to dtype=int32"
+    ):
         assert x.at[0].set(1.5).tolist() == [1, 1, 2]
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert jnp.arange(3, dtype="uint8").at[0].set(-1).tolist() == [255, 1, 2]
         assert jnp.arange(3, dtype="uint8").at[0].set(300).tolist() == [44, 1, 2]
-        assert jnp.arange(3, dtype="int8").at[0].set(jnp.array(300)).tolist() == [44, 1, 2]
+        assert jnp.arange(3, dtype="int8").at[0].set(jnp.array(300)).tolist() == [
+            44,
+            1,
+            2,
+        ]
         assert jnp.zeros(3).at[0].set(2).dtype == np.float32
     assert jnp.zeros((2, 2)).at[0].set([1, 2]).tolist() == [[1, 2], [0, 0]]
 
 
 def test_values_that_do_not_fit_are_refused():
     """The message has both shapes."""
-    with pytest.raises(ValueError, match=r"shape \(3,\) do not broadcast to the shape \(4,\)"):
+    with pytest.raises(
+        ValueError, match=r"shape \(3,\) do not broadcast to the shape \(4,\)"
+    ):
         jnp.zeros((2, 4)).at[0].set(jnp.ones(3))
 
 
@@ -428,7 +490,9 @@ def test_transformed_indexing():
     x, i = numbers((3, 4)), np.array([3, 0, -1])
     both = ferax.vmap(lambda row, k: row[k])(x, i)
     np.testing.assert_array_equal(both, x[np.arange(3), i])
-    np.testing.assert_array_equal(ferax.vmap(lambda k: jnp.asarray(x)[:, k])(i), x[:, i].T)
+    np.testing.assert_array_equal(
+        ferax.vmap(lambda k: jnp.asarray(x)[:, k])(i), x[:, i].T
+    )
     rows = ferax.vmap(lambda row, k: row.at[k].add(1.0))(x, i)
     expected = x.copy()
     expected[np.arange(3), i] += 1
@@ -467,7 +531,9 @@ def test_compiled_indexing_is_eager_indexing(f):
     """jit computes what the eager functions do, out of bounds included."""
     x = numbers((4, 4, 4))
     i = np.array([2, 9, -1, -9, 2], np.int32)
-    np.testing.assert_allclose(ferax.jit(f)(x, i), f(jnp.asarray(x), jnp.asarray(i)), rtol=1e-6)
+    np.testing.assert_allclose(
+        ferax.jit(f)(x, i), f(jnp.asarray(x), jnp.asarray(i)), rtol=1e-6
+    )
 
 
 # -- lax -------------------------------------------------------------------------------------
@@ -483,7 +549,11 @@ def test_lax_checks_dimension_numbers():
         ((x, i, rows, (1,)), TypeError, "one number for each axis"),
         ((x, jnp.zeros((2, 1)), rows, (1, 4)), ValueError, "must be integers"),
         ((x, i, rows._replace(offset_dims=(5,)), (1, 4)), TypeError, "offset_dims"),
-        ((x, i, rows._replace(start_index_map=(0, 1)), (1, 4)), TypeError, "start_index_map"),
+        (
+            (x, i, rows._replace(start_index_map=(0, 1)), (1, 4)),
+            TypeError,
+            "start_index_map",
+        ),
     ]:
         with pytest.raises(error, match=text):
             lax.gather(*args)

@@ -7,12 +7,19 @@ import numpy as np
 from ferax.core import basis
 from tests.samples.base import Sample, array
 
-_BINARY_SHAPES = [((), ()), ((3,), (3,)), ((2, 1), (1, 3)), ((2, 3), (3,)), ((0, 2), (2,))]
+_BINARY_SHAPES = [
+    ((), ()),
+    ((3,), (3,)),
+    ((2, 1), (1, 3)),
+    ((2, 3), (3,)),
+    ((0, 2), (2,)),
+]
 
 
 def _binary(op, linear):
     samples = [
-        Sample(op, [array(a, seed=1), array(b, seed=2)], linear=linear) for a, b in _BINARY_SHAPES
+        Sample(op, [array(a, seed=1), array(b, seed=2)], linear=linear)
+        for a, b in _BINARY_SHAPES
     ]
     samples += [
         Sample(op, [array((3,), d, 1, 0, 9), array((3,), d, 2, 0, 9)])
@@ -28,7 +35,9 @@ SAMPLES = {
     basis.Neg: [Sample(basis.NEG, [array(s)], linear=(0,)) for s in [(), (3,), (0, 2)]]
     + [Sample(basis.NEG, [array((3,), "int32", 0, -5, 5)])],
     basis.SelectN: [
-        Sample(basis.SELECT_N, [array(w, "bool"), array(a, seed=1), array(b, seed=2)], linear=(1, 2))
+        Sample(
+            basis.SELECT_N, [array(w, "bool"), array(a, seed=1), array(b, seed=2)], linear=(1, 2)
+        )
         for w, a, b in [((), (), ()), ((3,), (3,), (3,)), ((3,), (), (3,)), ((2, 1), (3,), ())]
     ]
     + [

@@ -47,7 +47,7 @@ def _binary(op, first=(-2.0, 2.0), second=(-2.0, 2.0), **named):
         Sample(
             op, [array((), low=a, high=b), array((5,), seed=1, low=c, high=d)], **named
         ),
-        Sample(op, [array((0,)), array(())], note="no elements"),
+        Sample(op, [array((0,)), array(())], note="no elements", **named),
         Sample(
             op,
             [array((4,), "bfloat16", low=a, high=b), array((4,), "bfloat16", 1, c, d)],
@@ -96,7 +96,7 @@ def _comparison(op, complex_too=False):
 def _extremum(op):
     z = np.array([1 + 2j, 1 - 2j, 2j, -1 - 1j], "complex64")
     return [
-        *_binary(op),
+        *_binary(op, second=(-1.9, 2.3)),
         *_integers(op, small=True),
         Sample(op, [array((9,), "bool"), array((9,), "bool", 1)]),
         Sample(op, [_EDGES[:3], _EDGES[3:6]], differentiable=(), note="nan and inf"),
@@ -191,8 +191,8 @@ SAMPLES = {
         Sample(ar.SIGN, [array((9,), "uint8")]),
         Sample(ar.SIGN, [array((9,), "int4")]),
     ],
-    ar.Floor: _unary(ar.Floor(), complex_too=False),
-    ar.Ceil: _unary(ar.Ceil(), complex_too=False),
+    ar.Floor: _unary(ar.Floor(), -2.2, complex_too=False),
+    ar.Ceil: _unary(ar.Ceil(), -2.2, complex_too=False),
     ar.Round: [
         sample
         for method in ar.RoundingMethod
@@ -210,7 +210,7 @@ SAMPLES = {
     ar.Max: _extremum(ar.MAX),
     ar.Min: _extremum(ar.MIN),
     ar.Clamp: [
-        Sample(ar.CLAMP, [np.float32(-1), array((2, 3)), np.float32(1.01)]),
+        Sample(ar.CLAMP, [np.float32(-1.1), array((2, 3)), np.float32(1.1)]),
         Sample(
             ar.CLAMP,
             [array((2, 3), low=-1.5, high=-1.0), array((2, 3)), array((2, 3), low=0.5)],
@@ -251,7 +251,7 @@ SAMPLES = {
     ],
     rep.Complex: [
         Sample(rep.COMPLEX, [array((2, 3)), array((2, 3), seed=1)], linear=(0, 1)),
-        Sample(rep.COMPLEX, [array((3, 1)), array((4,), seed=1)], linear=(0,)),
+        Sample(rep.COMPLEX, [array((3, 1)), array((4,), seed=1)], linear=(0, 1)),
         Sample(rep.COMPLEX, [array(()), array((0,))], note="no elements"),
         Sample(rep.COMPLEX, [_EDGES, _EDGES[::-1]], differentiable=()),
     ],

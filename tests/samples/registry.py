@@ -23,9 +23,21 @@ def all_samples() -> dict[type[Primitive], list[Any]]:
     """Samples by operation, from all modules of this folder."""
     found: dict[type[Primitive], list[Any]] = {}
     for module in pkgutil.iter_modules(tests.samples.__path__):
-        table = getattr(importlib.import_module(f"tests.samples.{module.name}"), "SAMPLES", {})
+        table = getattr(
+            importlib.import_module(f"tests.samples.{module.name}"), "SAMPLES", {}
+        )
         for kind, samples in table.items():
             found.setdefault(kind, []).extend(samples)
+    return found
+
+
+@functools.cache
+def tested_elsewhere() -> dict[type[Primitive], str]:
+    """Operations that need a surrounding transformation, and the test that supplies it."""
+    found: dict[type[Primitive], str] = {}
+    for module in pkgutil.iter_modules(tests.samples.__path__):
+        imported = importlib.import_module(f"tests.samples.{module.name}")
+        found.update(getattr(imported, "TESTED_ELSEWHERE", {}))
     return found
 
 
@@ -38,9 +50,7 @@ def all_primitives() -> list[type[Primitive]]:
     while queue:
         kind = queue.pop()
         queue.extend(kind.__subclasses__())
-        if kind.__module__.startswith("ferax.") and all(
-            hasattr(kind, rule) for rule in Primitive.RULES
-        ):
+        if kind.__module__.startswith("ferax.") and not kind.is_family:
             final.append(kind)
     return sorted(set(final), key=lambda k: k.__qualname__)
 
@@ -48,7 +58,8 @@ def all_primitives() -> list[type[Primitive]]:
 def smooth_places(sample: Any) -> tuple[int, ...]:
     """Operands to differentiate by, if any result can be differentiated."""
     avals = tuple(
-        x.aval if isinstance(x, Concrete) else ferax.typeof(np.asarray(x)) for x in sample.operands
+        x.aval if isinstance(x, Concrete) else ferax.typeof(np.asarray(x))
+        for x in sample.operands
     )
     if not any(dtypes.is_inexact(a.dtype) for a in sample.op.infer(avals)):
         return ()

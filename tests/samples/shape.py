@@ -51,10 +51,6 @@ _SAMPLES = {
         Sample(shape.Pad(()), [array(()), array((), seed=1)], note="nothing to pad"),
         Sample(shape.Pad(((0, 1, 0),)), [array((2,), "bool"), array((), "bool")]),
     ],
-    shape.Copy: [
-        Sample(shape.Copy(), [array((2, 3))]),
-        Sample(shape.Copy(), [array((), "bool")]),
-    ],
     shape.DceSink: [Sample(shape.DceSink(), [array((2,))], differentiable=())],
     dynamic.DynamicSlice: [
         Sample(dynamic.DynamicSlice((2, 3)), [array((4, 5)), *_i(1, 2)]),

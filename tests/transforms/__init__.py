@@ -1,0 +1,1 @@
+"""Transformations, through the public API."""

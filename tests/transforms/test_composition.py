@@ -37,7 +37,9 @@ FUNCTIONS = {
     "scan reversed": lambda x: jnp.sum(
         lax.scan(lambda c, v: (c * v, c + v), x[0], x, reverse=True)[1]
     ),
-    "cond": lambda x: lax.cond(x[0] > 0, lambda v: jnp.sum(v**3), lambda v: jnp.sum(v), x),
+    "cond": lambda x: lax.cond(
+        x[0] > 0, lambda v: jnp.sum(v**3), lambda v: jnp.sum(v), x
+    ),
     "fori": lambda x: lax.fori_loop(0, 3, lambda i, c: jnp.cos(c) * x[i], 1.0),
     "while": lambda x: lax.while_loop(
         lambda s: s[0] < 5, lambda s: (s[0] + 1, jnp.sin(s[1]) + x[0] * s[1]), (0, x[1])
@@ -64,7 +66,9 @@ def numeric_gradient(f, x, step=1e-6):
     for i in range(x.size):
         e = np.zeros_like(x)
         e[i] = step
-        out.append((float(f(jnp.asarray(x + e))) - float(f(jnp.asarray(x - e)))) / (2 * step))
+        out.append(
+            (float(f(jnp.asarray(x + e))) - float(f(jnp.asarray(x - e)))) / (2 * step)
+        )
     return np.array(out)
 
 
@@ -110,7 +114,8 @@ def test_second_derivatives(name):
         x = jnp.asarray(POINT)
         want = np.stack(
             [
-                (np.asarray(ferax.grad(f)(x + e)) - np.asarray(ferax.grad(f)(x - e))) / 2e-5
+                (np.asarray(ferax.grad(f)(x + e)) - np.asarray(ferax.grad(f)(x - e)))
+                / 2e-5
                 for e in np.eye(3) * 1e-5
             ],
             axis=1,
@@ -141,9 +146,9 @@ def test_training_steps_agree():
 
 def test_perturbations_are_not_confused():
     """d/dx (x · d/dy (x + y)) = 1, in both modes."""
-    f = lambda x: x * ferax.grad(lambda y: x + y)(1.0)  # noqa: E731
+    f = lambda x: x * ferax.grad(lambda y: x + y)(1.0)
     assert float(ferax.grad(f)(2.0)) == 1.0
-    g = lambda x: x * ferax.jvp(lambda y: x + y, (1.0,), (1.0,))[1]  # noqa: E731
+    g = lambda x: x * ferax.jvp(lambda y: x + y, (1.0,), (1.0,))[1]
     assert float(ferax.jvp(g, (2.0,), (1.0,))[1]) == 1.0
 
 
@@ -164,17 +169,46 @@ def test_collectives():
     x = jnp.arange(3.0)
     for run in (lambda f: f, ferax.jit):
         close(run(ferax.vmap(lambda v: lax.psum(v, "i"), axis_name="i"))(x), [3.0] * 3)
-        close(run(ferax.vmap(lambda v: v - lax.pmean(v, "i"), axis_name="i"))(x), [-1, 0, 1])
+        close(
+            run(ferax.vmap(lambda v: v - lax.pmean(v, "i"), axis_name="i"))(x),
+            [-1, 0, 1],
+        )
         close(run(ferax.vmap(lambda v: lax.pmax(v, "i"), axis_name="i"))(x), [2.0] * 3)
         close(run(ferax.vmap(lambda v: lax.pmin(v, "i"), axis_name="i"))(x), [0.0] * 3)
-        close(run(ferax.vmap(lambda v: lax.all_gather(v, "i"), axis_name="i"))(x), [x] * 3)
-        close(run(ferax.vmap(lambda v: v * lax.axis_index("i"), axis_name="i"))(x), [0, 1, 4])
+        close(
+            run(ferax.vmap(lambda v: lax.all_gather(v, "i"), axis_name="i"))(x), [x] * 3
+        )
+        close(
+            run(ferax.vmap(lambda v: v * lax.axis_index("i"), axis_name="i"))(x),
+            [0, 1, 4],
+        )
     nested = ferax.vmap(
         ferax.vmap(lambda v: lax.psum(v, ("i", "j")), axis_name="i"), axis_name="j"
     )
     close(nested(jnp.ones((2, 3))), np.full((2, 3), 6.0))
-    f = lambda v: jnp.sum(ferax.vmap(lambda a: a * lax.psum(a, "i"), axis_name="i")(v))  # noqa: E731
+    f = lambda v: jnp.sum(ferax.vmap(lambda a: a * lax.psum(a, "i"), axis_name="i")(v))
     close(ferax.grad(f)(x), np.full(3, 6.0))
+    m = jnp.arange(6.0).reshape(3, 2)
+    shifted = ferax.vmap(
+        lambda v: lax.ppermute(v, "i", [(0, 1), (1, 2)]), axis_name="i"
+    )
+    close(shifted(m), [[0, 0], [0, 1], [2, 3]])
+    square = jnp.arange(9.0).reshape(3, 3)
+    parts = ferax.vmap(lambda v: lax.psum_scatter(v, "i"), axis_name="i")
+    close(parts(square), np.asarray(square).sum(0))
+    tiled = ferax.vmap(lambda v: lax.all_gather(v, "i", tiled=True), axis_name="i")
+    close(tiled(m), np.broadcast_to(np.arange(6.0), (3, 6)))
+    for g in (
+        shifted,
+        parts,
+        ferax.vmap(lambda v: lax.all_gather(v, "i"), axis_name="i"),
+    ):
+        arg = square
+        out, pull = ferax.vjp(g, arg)
+        t = jnp.cos(arg)
+        ct = jnp.sin(jnp.arange(float(out.size))).reshape(out.shape)
+        pushed = ferax.jvp(g, (arg,), (t,))[1]
+        close(jnp.vdot(pushed, ct), jnp.vdot(t, pull(ct)[0]))
     inner = ferax.vmap(ferax.jit(lambda v: lax.psum(v, "i")), axis_name="i")
     close(inner(x), [3.0] * 3)
 
@@ -198,10 +232,15 @@ def test_custom_rules():
         assert float(ferax.jit(ferax.grad(h))(1.0)) == 3.0
         assert float(ferax.grad(ferax.jit(h))(1.0)) == 3.0
         close(ferax.vmap(ferax.grad(h))(jnp.ones(2)), [3.0, 3.0])
-        close(ferax.grad(lambda v: ferax.vmap(h)(v).sum())(jnp.ones(2)), [3.0, 3.0])
+        close(
+            ferax.grad(lambda v, h=h: ferax.vmap(h)(v).sum())(jnp.ones(2)), [3.0, 3.0]
+        )
         close(ferax.jit(h)(1.0), np.sin(1.0))
         close(
-            ferax.grad(lambda x: lax.scan(lambda c, _: (h(c), None), x, None, length=2)[0])(1.0), 9.0
+            ferax.grad(
+                lambda x, h=h: lax.scan(lambda c, _: (h(c), None), x, None, length=2)[0]
+            )(1.0),
+            9.0,
         )
     assert float(ferax.jvp(f, (1.0,), (1.0,))[1]) == 3.0
     with pytest.raises(TypeError, match="custom VJP"):
@@ -212,19 +251,27 @@ def test_while_loop_has_a_reverse_mode():
     """Thousands of steps, a count that depends on values, in bounded memory, eager and compiled."""
 
     def root(a):  # Newton's iteration; the number of steps depends on a
-        step = lambda s: ((s[0] + a / s[0]) / 2, s[0])  # noqa: E731
-        return lax.while_loop(lambda s: jnp.abs(s[0] - s[1]) > 1e-6, step, (a, 0.0 * a))[0]
+        step = lambda s: ((s[0] + a / s[0]) / 2, s[0])
+        return lax.while_loop(
+            lambda s: jnp.abs(s[0] - s[1]) > 1e-6, step, (a, 0.0 * a)
+        )[0]
 
     with ferax.enable_x64(True):
         close(ferax.grad(root)(2.0), 0.5 / np.sqrt(2), 1e-9)
         close(ferax.jit(ferax.grad(root))(2.0), 0.5 / np.sqrt(2), 1e-9)
-        close(ferax.vmap(ferax.grad(root))(jnp.array([2.0, 9.0])), [0.5 / np.sqrt(2), 1 / 6], 1e-9)
+        close(
+            ferax.vmap(ferax.grad(root))(jnp.array([2.0, 9.0])),
+            [0.5 / np.sqrt(2), 1 / 6],
+            1e-9,
+        )
         for hessian in (ferax.hessian(root), ferax.grad(ferax.grad(root))):
             close(hessian(2.0), -0.25 * 2**-1.5, 1e-8)
 
         def grown(x):
             return lax.while_loop(
-                lambda s: s[0] < 3000, lambda s: (s[0] + 1, s[1] * (1 + x / 3000)), (0, x)
+                lambda s: s[0] < 3000,
+                lambda s: (s[0] + 1, s[1] * (1 + x / 3000)),
+                (0, x),
             )[1]
 
         want = (1 + 1 / 3000) ** 3000 + (1 + 1 / 3000) ** 2999

@@ -108,6 +108,13 @@ def test_wrong_value_says_what_is_allowed():
         config.update("cpu_devices", 0)
 
 
+def test_flags_of_one_value():
+    """Programs may say what is so anyway."""
+    config.update("jax_threefry_partitionable", True)
+    with pytest.raises(ValueError, match="the older layout is not offered"):
+        config.update("jax_threefry_partitionable", False)
+
+
 def test_assignment_points_to_update():
     """Flags are not assigned to."""
     with pytest.raises(AttributeError, match=r"config\.update\('enable_x64', True\)"):

@@ -1,0 +1,313 @@
+"""Random numbers against the recorded ones of JAX: integers equal, floats to rounding."""
+
+from __future__ import annotations
+
+import json
+import operator
+from pathlib import Path
+
+import ml_dtypes  # noqa: F401 - names bfloat16 for np.dtype
+import numpy as np
+import pytest
+
+import ferax
+import ferax.numpy as jnp
+from ferax import random
+from ferax.config import scoped
+from ferax.random import PRNGKey
+
+GOLDEN = Path(__file__).parent.parent / "golden"
+CASES = json.loads((GOLDEN / "random.json").read_text())["cases"]
+MORE = json.loads((GOLDEN / "random_more.json").read_text())
+
+# of small floats one unit in the last place
+TOLERANCE = {"float16": 2e-3, "bfloat16": 1e-2, "float8_e4m3fn": 0.2}
+
+
+def check(case):
+    """The call gives what was recorded."""
+    scope = {"K": PRNGKey(42), "jnp": jnp, "random": random, "PRNGKey": PRNGKey}
+    found = np.asarray(eval(case["call"], scope))
+    dtype = np.dtype(case["dtype"])
+    if "hex" in case:
+        expected = np.frombuffer(bytes.fromhex(case["hex"]), dtype)
+    else:
+        expected = np.array(case["data"], dtype)
+    expected = expected.reshape(tuple(case["shape"]))
+    assert found.dtype == dtype
+    assert found.shape == expected.shape
+    if dtype.kind in "iub":
+        np.testing.assert_array_equal(found, expected)
+    else:
+        wide = complex if dtype.kind == "c" else float
+        tolerance = TOLERANCE.get(case["dtype"], 1e-5)
+        np.testing.assert_allclose(found.astype(wide), expected.astype(wide), tolerance)
+
+
+@pytest.mark.parametrize("case", CASES + MORE["cases"], ids=operator.itemgetter("call"))
+def test_recorded(case):
+    """With 32 bits."""
+    check(case)
+
+
+@pytest.mark.parametrize("case", MORE["x64"], ids=operator.itemgetter("call"))
+def test_recorded_with_64_bits(case):
+    """With 64 bits."""
+    with scoped["enable_x64"](True):
+        check(case)
+
+
+DRAWS = {
+    "bits": lambda k: random.bits(k, (5,), "uint8"),
+    "uniform": lambda k: random.uniform(k, (2, 3)),
+    "normal": lambda k: random.normal(k, (3,)),
+    "complex normal": lambda k: random.normal(k, (2,), "complex64"),
+    "randint": lambda k: random.randint(k, (3,), 0, jnp.array([3, 10, 2**30])),
+    "bernoulli": lambda k: random.bernoulli(k, 0.3, (5,)),
+    "permutation": lambda k: random.permutation(k, jnp.arange(12).reshape(4, 3)),
+    "choice": lambda k: random.choice(k, 3, (4,), p=jnp.array([0.1, 0.3, 0.6])),
+    "choice without": lambda k: random.choice(k, 7, (3,), replace=False),
+    "categorical": lambda k: random.categorical(k, jnp.zeros((3, 4))),
+    "gamma": lambda k: random.gamma(k, jnp.array([0.5, 2.0])),
+    "poisson": lambda k: random.poisson(k, jnp.array([3.0, 30.0])),
+    "binomial": lambda k: random.binomial(k, jnp.array([10.0, 100.0]), 0.3),
+    "dirichlet": lambda k: random.dirichlet(k, jnp.array([1.0, 2.0])),
+    "split": lambda k: random.key_data(random.split(k, 3)),
+    "fold_in": lambda k: random.key_data(random.fold_in(k, 3)),
+}
+
+
+@pytest.mark.parametrize("name", DRAWS)
+def test_both_forms_of_keys_under_all_transformations(name):
+    """Raw and new-style keys, jit and vmap give the numbers of the plain call."""
+    draw = DRAWS[name]
+    new, raw = random.key(42), PRNGKey(42)
+    expected = np.asarray(draw(new))
+    same = lambda x: np.testing.assert_allclose(np.asarray(x), expected, 2e-6)
+    same(draw(raw))
+    same(ferax.jit(draw)(new))
+    same(ferax.jit(draw)(raw))
+    for key in (new, raw):
+        keys = random.split(key, 3)
+        rows = np.stack([np.asarray(draw(k)) for k in keys])
+        np.testing.assert_allclose(np.asarray(ferax.vmap(draw)(keys)), rows, 2e-6)
+        np.testing.assert_allclose(
+            np.asarray(ferax.jit(ferax.vmap(draw))(keys)), rows, 2e-6
+        )
+
+
+def test_keys_in_loops():
+    """Keys are carried through compiled loops as any other value."""
+
+    def draw(key):
+        def step(i, carry):
+            key, total = carry
+            key, own = random.split(key)
+            return key, total + random.normal(own)
+
+        return ferax.lax.fori_loop(0, 4, step, (key, 0.0))[1]
+
+    key, total = random.key(1), 0.0
+    for _ in range(4):
+        key, own = random.split(key)
+        total += random.normal(own)
+    np.testing.assert_allclose(ferax.jit(draw)(random.key(1)), total, 1e-5)
+
+
+def test_many_elements_do_not_depend_on_how_they_are_made():
+    """Small, large, tiled and per-key results agree where they overlap."""
+    key = random.key(3)
+    many = np.asarray(random.bits(key, (40000,)))
+    for n in (1, 8, 9, 17000):
+        np.testing.assert_array_equal(random.bits(key, (n,)), many[:n])
+    np.testing.assert_array_equal(random.bits(key, (200, 200)), many.reshape(200, 200))
+    keys = random.split(key, 5000)
+    each = np.asarray(ferax.vmap(lambda k: random.bits(k, (7,)))(keys))
+    np.testing.assert_array_equal(each[4321], random.bits(keys[4321], (7,)))
+
+
+def test_gamma_is_differentiable():
+    """Implicit derivatives: the mean's derivative with respect to a is 1; a value of JAX's."""
+    key = random.key(42)
+    slope = ferax.grad(lambda a: random.gamma(key, a, (5,)).sum())
+    np.testing.assert_allclose(slope(2.5), 5.17614, 1e-5)
+    np.testing.assert_allclose(slope(0.5), 5.8378987, 1e-5)
+    log_slope = ferax.grad(lambda a: jnp.exp(random.loggamma(key, a, (5,))).sum())
+    np.testing.assert_allclose(log_slope(2.5), 5.17614, 1e-5)
+    wide = ferax.grad(lambda a: random.gamma(key, a, (4000,)).mean())(jnp.float32(3.0))
+    np.testing.assert_allclose(wide, 1.0, 0.05)
+
+
+def test_uniform_is_differentiable_in_its_bounds():
+    """d/d maxval of low + u (high - low) is u."""
+    key = random.key(0)
+    u = random.uniform(key)
+    np.testing.assert_allclose(
+        ferax.grad(lambda b: random.uniform(key, maxval=b))(2.0), u
+    )
+
+
+MOMENTS = [
+    (lambda k, n: random.uniform(k, (n,)), 1 / 2, 1 / 12),
+    (lambda k, n: random.normal(k, (n,)), 0, 1),
+    (lambda k, n: random.exponential(k, (n,)), 1, 1),
+    (lambda k, n: random.gumbel(k, (n,)), 0.5772, np.pi**2 / 6),
+    (lambda k, n: random.laplace(k, (n,)), 0, 2),
+    (lambda k, n: random.logistic(k, (n,)), 0, np.pi**2 / 3),
+    (lambda k, n: random.gamma(k, 3.0, (n,)), 3, 3),
+    (lambda k, n: random.beta(k, 2.0, 3.0, (n,)), 0.4, 0.04),
+    (lambda k, n: random.poisson(k, 4.0, (n,)), 4, 4),
+    (lambda k, n: random.poisson(k, 40.0, (n,)), 40, 40),
+    (lambda k, n: random.binomial(k, 50.0, 0.4, (n,)), 20, 12),
+    (lambda k, n: random.geometric(k, 0.25, (n,)), 4, 12),
+    (lambda k, n: random.chisquare(k, 4.0, (n,)), 4, 8),
+    (lambda k, n: random.wald(k, 2.0, (n,)), 2, 8),
+    (lambda k, n: random.rayleigh(k, 1.0, (n,)), np.sqrt(np.pi / 2), 2 - np.pi / 2),
+    (lambda k, n: random.triangular(k, 0.0, 0.5, 1.0, (n,)), 0.5, 1 / 24),
+]
+
+
+@pytest.mark.parametrize(("draw", "mean", "variance"), MOMENTS)
+def test_moments(draw, mean, variance):
+    """Mean and variance of 20,000 draws are those of the distribution."""
+    x = np.asarray(draw(random.key(11), 20_000), float)
+    assert abs(x.mean() - mean) < 5 * np.sqrt(variance / x.size)
+    assert abs(x.var() - variance) < 0.12 * variance
+
+
+def test_permutation_permutes():
+    """Every element comes once; whole slices move unless `independent`."""
+    key = random.key(5)
+    assert sorted(random.permutation(key, 100).tolist()) == list(range(100))
+    x = jnp.arange(20).reshape(10, 2)
+    together = np.asarray(random.permutation(key, x))
+    np.testing.assert_array_equal(together[:, 1] - together[:, 0], 1)
+    apart = np.asarray(random.permutation(key, x, independent=True))
+    assert sorted(apart[:, 0]) == list(range(0, 20, 2))
+    assert random.permutation(key, 0).shape == (0,)
+
+
+def test_new_style_keys_are_arrays():
+    """They have a shape, are indexed, reshaped and stacked, and show their words."""
+    keys = random.split(random.key(0), 6)
+    assert keys.dtype.name == "key<fry>"
+    assert ferax.dtypes.issubdtype(keys.dtype, ferax.dtypes.prng_key)
+    assert keys.reshape(2, 3).shape == (2, 3)
+    np.testing.assert_array_equal(
+        random.key_data(keys[2]), np.asarray(random.key_data(keys))[2]
+    )
+    np.testing.assert_array_equal(
+        random.key_data(jnp.stack([keys[1], keys[0]])),
+        np.asarray(random.key_data(keys))[[1, 0]],
+    )
+    words = random.key_data(keys)
+    np.testing.assert_array_equal(random.key_data(random.wrap_key_data(words)), words)
+    assert random.key_impl(keys) == "threefry2x32"
+    assert random.key_dtype() is keys.dtype
+    np.testing.assert_array_equal(random.key_data(random.clone(keys)), words)
+
+
+def test_seeds_of_traced_and_of_many_values():
+    """Seeds may be arrays under jit and vmap."""
+    seeds = jnp.array([0, 5, -1])
+    raw = np.asarray(ferax.vmap(PRNGKey)(seeds))
+    for i, seed in enumerate(seeds.tolist()):
+        np.testing.assert_array_equal(raw[i], PRNGKey(seed))
+        np.testing.assert_array_equal(ferax.jit(PRNGKey)(seed), PRNGKey(seed))
+        key = ferax.jit(random.key)(jnp.int32(seed))
+        np.testing.assert_array_equal(random.key_data(key), PRNGKey(seed))
+
+
+KEY = PRNGKey(0)
+ERRORS = [
+    (lambda: random.split(random.split(random.key(0), 3)), ValueError,
+     ("random.split: accepts a single key; got key<fry>[3]. For many keys use "
+     "vmap(random.split)(keys).")),
+    (lambda: random.uniform(jnp.zeros((3, 2), "uint32")), ValueError,
+     ("random.uniform: accepts a single key; got uint32[3,2]. For many keys use "
+     "vmap(random.uniform)(keys).")),
+    (lambda: random.uniform(jnp.zeros(2)), TypeError,
+     "random.uniform: key must be a key array or raw words uint32[2]; got float32[2]"),
+    (lambda: random.uniform(0), TypeError,
+     "random.uniform: key must come from random.key or random.PRNGKey; got int"),
+    (lambda: random.uniform(KEY, (2,), "int32"), ValueError,
+     "random.uniform: dtype must be floating; got int32"),
+    (lambda: random.bits(KEY, (2,), "int32"), ValueError,
+     "random.bits: dtype must be unsigned, of 8 to 64 bits; got int32"),
+    (lambda: random.normal(KEY, (2,), "int32"), ValueError,
+     "random.normal: dtype must be floating or complex; got int32"),
+    (lambda: random.randint(KEY, (2,), 0, 2, "float32"), TypeError,
+     "random.randint: dtype must be an integer dtype; got float32"),
+    (lambda: PRNGKey(1.5), TypeError, "random.PRNGKey: a seed must be an integer; got float32[]"),
+    (lambda: PRNGKey(jnp.array([1, 2])), TypeError,
+     ("random.PRNGKey: a seed has no axes; got int32[2]. For keys of many seeds use "
+     "vmap(random.PRNGKey)(seeds).")),
+    (lambda: PRNGKey(2**70), OverflowError,
+     "PRNGKey: a seed has at most 64 bits; got 1180591620717411303424"),
+    (lambda: random.key(0, impl="foo"), ValueError,
+     "unknown generator 'foo'; there are threefry2x32, rbg, unsafe_rbg"),
+    (lambda: random.key(0, impl="rbg"), NotImplementedError,
+     ("random: the generator 'rbg' is not available; use 'threefry2x32', whose bits are the same "
+     "on every device")),
+    (lambda: random.fold_in(KEY, -1), OverflowError,
+     "random.fold_in: data must lie in [0, 2**32); got -1"),
+    (lambda: random.fold_in(KEY, jnp.arange(2)), TypeError,
+     ("random.fold_in: data has no axes; got int32[2]. For many keys use vmap(random.fold_in, "
+     "in_axes=(None, 0))(key, data).")),
+    (lambda: random.split(KEY, -1), ValueError,
+     "random.split: dimensions of a shape cannot be negative; got (-1,)"),
+    (lambda: random.wrap_key_data(jnp.zeros((3, 4), "uint32")), TypeError,
+     "random_wrap: keys of threefry2x32 are made from uint32[…,2]; got uint32[3,4]"),
+    (lambda: random.gamma(KEY, jnp.ones(3), (2,)), ValueError,
+     ("random.gamma: shapes (3,) and (2,) cannot be broadcast together: 2 and 3 meet in one axis; "
+     "sizes must be equal or 1, counted from the last axis")),
+    (lambda: random.gamma(KEY, jnp.ones(3), ()), ValueError,
+     ("random.gamma: the parameters have the common shape (3,), which does not broadcast to "
+     "shape=()")),
+    (lambda: random.bernoulli(KEY, 1), TypeError,
+     "random.bernoulli: p must be floating; got int32[]"),
+    (lambda: random.permutation(KEY, 2.5), TypeError,
+     "random.permutation: x must be an integer or have an axis; got float32[]"),
+    (lambda: random.choice(KEY, 3, (5,), replace=False), ValueError,
+     "random.choice: 5 different elements cannot be drawn from 3; pass replace=True"),
+    (lambda: random.choice(KEY, 0, (5,)), ValueError,
+     "random.choice: there is nothing to choose from"),
+    (lambda: random.choice(KEY, 3, p=jnp.ones(2)), ValueError,
+     "random.choice: p must have shape (3,), one number per element; got float32[2]"),
+    (lambda: random.categorical(KEY, jnp.zeros((2, 3)), shape=(3,)), ValueError,
+     ("random.categorical: shapes (3,) and (2,) cannot be broadcast together: 2 and 3 meet in one "
+     "axis; sizes must be equal or 1, counted from the last axis")),
+    (lambda: random.gumbel(KEY, (2,), mode="x"), ValueError,
+     "random.gumbel: mode must be 'low' or 'high'; got 'x'"),
+    (lambda: random.multivariate_normal(KEY, jnp.zeros(2), jnp.eye(3)), ValueError,
+     ("random.multivariate_normal: mean must be (…, n) and cov (…, n, n); got float32[2] and "
+     "float32[3,3]")),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("call", "kind", "message"), ERRORS)
+def test_errors(call, kind, message):
+    """Wrong keys, seeds, dtypes, shapes and options are named with their remedy."""
+    with pytest.raises(kind) as caught:
+        call()
+    assert str(caught.value) == message
+
+
+def test_raw_keys_can_be_forbidden():
+    """legacy_prng_key warns of raw keys, or refuses them."""
+    with (
+        scoped["legacy_prng_key"]("error"),
+        pytest.raises(ValueError, match="got a raw key"),
+    ):
+        random.uniform(KEY)
+    with (
+        scoped["legacy_prng_key"]("warn"),
+        pytest.warns(UserWarning, match="got a raw key"),
+    ):
+        random.uniform(KEY)
+
+
+def test_custom_keys_by_default():
+    """enable_custom_prng makes PRNGKey give new-style keys."""
+    with scoped["enable_custom_prng"](True):
+        assert PRNGKey(0).dtype.name == "key<fry>"
