@@ -30,10 +30,13 @@ _ROOMS = {
     "ferax.transforms.rematerialize": ["checkpoint", "checkpoint_policies", "remat"],
     "ferax.transforms.scopes": ["ensure_compile_time_eval", "named_call", "named_scope"],
     "ferax.engines.devices": [
-        "block_until_ready", "copy_to_host_async", "default_backend", "device_count",
-        "device_get", "device_put", "devices", "live_arrays", "local_device_count",
-        "local_devices", "process_count", "process_index",
+        "Shard", "block_until_ready", "copy_to_host_async", "default_backend", "device_count",
+        "device_get", "device_put", "device_put_replicated", "device_put_sharded", "devices",
+        "live_arrays", "local_device_count", "local_devices", "make_array_from_callback",
+        "make_array_from_process_local_data", "make_array_from_single_device_arrays",
+        "make_mesh", "process_count", "process_index", "process_indices",
     ],
+    "ferax.sharding": ["NamedSharding"],
 }  # fmt: skip
 
 # Flags as context managers: `with ferax.enable_x64(True): …`
@@ -44,8 +47,8 @@ _SCOPES = [
 ]  # fmt: skip
 
 _SUBMODULES = [
-    "ad_checkpoint", "config", "custom_derivatives", "dtypes", "errors", "flatten_util", "lax", "nn", "numpy", "random", "sharding", "stages",
-    "tree", "tree_util",
+    "ad_checkpoint", "config", "custom_derivatives", "dtypes", "errors", "flatten_util", "lax",
+    "nn", "numpy", "random", "sharding", "stages", "tree", "tree_util",
 ]  # fmt: skip
 
 _HOME = {name: room for room, names in _ROOMS.items() for name in names}
@@ -64,8 +67,8 @@ def __getattr__(name: str) -> Any:
         near = difflib.get_close_matches(name, __all__, 3)
         hint = f"; did you mean {' or '.join(near)}?" if near else ""
         raise AttributeError(f"module 'ferax' has no attribute {name!r}{hint}")
-    if room.startswith("ferax.transforms"):
-        importlib.import_module("ferax.numpy")  # tracers need the operators of arrays
+    if room != "ferax.dtypes":
+        importlib.import_module("ferax.numpy")  # arrays need their operators
     value = getattr(importlib.import_module(room), name)
     globals()[name] = value
     return value

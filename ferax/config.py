@@ -17,7 +17,9 @@ from __future__ import annotations
 
 import difflib
 import os
+import sys
 import threading
+import types
 from collections.abc import Callable
 from contextlib import ContextDecorator
 from dataclasses import dataclass
@@ -331,12 +333,20 @@ class Scope:
 
 scoped: dict[str, Scope] = {name: Scope(flag) for name, flag in FLAGS.items()}
 
-# The package shows the object under the name of this module. Whoever holds the module instead
-# (`import ferax.config as c` before the package is loaded) finds the same there.
+# `ferax.config` is this module, so it behaves as the object does: update, reading, no assigning.
 update = config.update
 
 
-def __getattr__(name: str) -> Any:
-    if name.startswith("__"):
-        raise AttributeError(name)
-    return getattr(config, name)
+class _Module(types.ModuleType):
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return getattr(config, name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if not name.startswith("_"):
+            setattr(config, name, value)  # raises, and says what to do
+        super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Module

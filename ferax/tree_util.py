@@ -16,6 +16,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import operator
+import threading
 import weakref
 from collections import OrderedDict, defaultdict, deque
 from collections.abc import Callable, Hashable, Iterable, Sequence
@@ -106,6 +107,9 @@ class _LooseDef(PyTreeDef):
 
 
 _defs: dict[optree.PyTreeSpec, weakref.ref[PyTreeDef]] = {}
+_defining = (
+    threading.RLock()
+)  # re-entered where the collector drops structures meanwhile
 
 
 def _define(spec: optree.PyTreeSpec) -> PyTreeDef:
@@ -115,10 +119,15 @@ def _define(spec: optree.PyTreeSpec) -> PyTreeDef:
     except (TypeError, ValueError):  # from the data's own == or hash
         return _LooseDef(spec)
     found = None if ref is None else ref()
-    if found is None:
-        found = PyTreeDef(spec)
-        _defs[spec] = weakref.ref(found, functools.partial(_forget, spec))
-    return found
+    if found is not None:
+        return found
+    with _defining:  # two threads must not make two of them
+        ref = _defs.get(spec)
+        found = None if ref is None else ref()
+        if found is None:
+            found = PyTreeDef(spec)
+            _defs[spec] = weakref.ref(found, functools.partial(_forget, spec))
+        return found
 
 
 def _forget(spec: optree.PyTreeSpec, ref: Any) -> None:

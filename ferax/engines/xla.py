@@ -351,11 +351,14 @@ class Engine:
     def lower(
         self, jaxpr: Jaxpr, name: str = "main", donated: Sequence[bool] = ()
     ) -> str:
-        """A jaxpr as StableHLO text, as MLIR prints it."""
-        module = stablehlo.lower_module(
+        """A jaxpr as StableHLO text in generic form; `pretty` makes it nice to read."""
+        return stablehlo.lower_module(
             jaxpr, name, donated, self._platform(self._default())
-        )
-        return str(runtime.mlir_module(module.text))
+        ).text
+
+    def pretty(self, text: str) -> str:
+        """StableHLO text as MLIR prints it."""
+        return str(runtime.mlir_module(text))
 
     def as_hlo(self, text: str) -> str:
         """StableHLO text as HLO, not optimised."""

@@ -112,9 +112,6 @@ from ferax.lax.marks import (
     optimization_barrier,
     stop_gradient,
 )
-from ferax.lax.matrices import (
-    conj,
-)
 from ferax.lax.pooling import (
     reduce_window,
     reduce_window_shape_tuple,
@@ -139,6 +136,7 @@ from ferax.lax.representation import (
     bitwise_xor,
     clz,
     complex,
+    conj,
     convert_element_type,
     imag,
     mulhi,

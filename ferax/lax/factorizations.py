@@ -322,7 +322,7 @@ def cholesky_update(r_matrix: Any, w_vector: Any) -> Any:
     r, w = matrix_operand("cholesky_update", r_matrix, square=True), to_array(w_vector)
     # the triangle of QR of the rows of R and w, with rows signed so that its diagonal is positive
     _, u = Qr(False, False)(*[Concatenate(r.ndim - 2)(r, as_row(w))])
-    sign = basis.select(el.Lt()(diagonal(u), 0), -1.0, 1.0)
+    sign = basis.select(el.lt(diagonal(u), 0), -1.0, 1.0)
     return basis.mul(u, as_column(basis.convert(sign, u.dtype)))
 
 
@@ -384,8 +384,8 @@ class Lu(Factorization):
         k = min(m, n)
         lower = _completed(triangle(block(lu, (0, m), (0, k)), -1), m, m)
         upper = _completed(triangle(block(lu, (0, k), (0, n)), 0, lower=False), n, n)
-        lower = basis.add(lower, _unit(lower, 0, m))
-        upper = basis.add(upper, _unit(upper, k, n))
+        lower = basis.add(lower, _unit(lower, 0))
+        upper = basis.add(upper, _unit(upper, k))
         # F = L⁻¹ P dA U⁻¹: its strict lower triangle belongs to dL, the rest to dU
         f = solve_unit_lower(lower, times(permutation_matrix(permutation, t.dtype), t))
         f = solve_upper_right(f, upper)
@@ -408,11 +408,12 @@ def _completed(x: Any, n: int, m: int) -> Any:
     return pad_zeros(x, (*none, (0, n - rows, 0), (0, m - columns, 0)))
 
 
-def _unit(x: Any, start: int, stop: int) -> Any:
-    """Square matrices like x with ones on the diagonal from start to stop."""
-    ones = [float(start <= i < stop) for i in range(x.shape[-1])]
-    vector = to_array(np.asarray(ones, dtypes.carrier(x.dtype)))
-    return on_diagonal(basis.broadcast_to(vector, (*x.shape[:-2], x.shape[-1])))
+def _unit(x: Any, start: int) -> Any:
+    """Square matrices like x with ones on the diagonal from `start` on."""
+    n = x.shape[-1]
+    ones = basis.full((*x.shape[:-2], n - start), 1, x.dtype)
+    none = ((0, 0, 0),) * (x.ndim - 2)
+    return on_diagonal(pad_zeros(ones, (*none, (start, 0, 0))))
 
 
 def permutation_matrix(permutation: Any, dtype: Any) -> Any:

@@ -22,7 +22,7 @@ from ferax.core.basis import Linear
 from ferax.core.tracing import to_array
 from ferax.errors import public
 from ferax.lax import elementwise as el
-from ferax.lax.shape import integers, pad_zeros
+from ferax.lax.shape import Iota, integers, pad_zeros
 
 __all__ = ["FftType", "fft"]
 
@@ -107,13 +107,16 @@ class Fft(Linear):
     def transposed_irfft(self, ct: Any) -> Any:
         """Each frequency but 0 (and N/2) stands for two."""
         y = Fft(FftType.RFFT, self.fft_lengths)(ct)
-        last = self.fft_lengths[-1]
-        factor = np.full(last // 2 + 1, 2.0)
-        factor[0] = 1.0
+        *_, last = self.fft_lengths
+        place = Iota(np.dtype(np.int32), (last // 2 + 1,), 0)()
+        single = el.eq(place, 0)
         if last % 2 == 0:
-            factor[-1] = 1.0
-        factor /= shapes.size(self.fft_lengths)
-        return basis.mul(el.Conj()(y), to_array(factor.astype(y.dtype)))
+            single = el.bitwise_or(single, el.eq(place, last // 2))
+        factor = basis.select(single, 1.0, 2.0)
+        scale = basis.mul(
+            basis.convert(factor, y.dtype), 1 / shapes.size(self.fft_lengths)
+        )
+        return basis.mul(el.Conj()(y), scale)
 
     def batch(self, axis: Any, args: Any, dims: Any) -> tuple[list[Any], list[int]]:
         return self.bind(basis.moveaxis(args[0], dims[0], 0)), [0]

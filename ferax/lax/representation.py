@@ -195,8 +195,9 @@ def shift_right_logical(x: ArrayLike, y: ArrayLike) -> Array:
 
     >>> import ferax.numpy as jnp
     >>> from ferax import lax
-    >>> lax.shift_right_logical(jnp.array(-8), 1), lax.shift_right_arithmetic(jnp.array(-8), 1)
-    (Array(2147483644, dtype=int32), Array(-4, dtype=int32))
+    >>> x = jnp.array([-8, 8])
+    >>> lax.shift_right_logical(x, 1), lax.shift_right_arithmetic(x, 1)
+    (Array([2147483644,          4], dtype=int32), Array([-4,  4], dtype=int32))
     """
     return ShiftRightLogical()(*pair("shift_right_logical", x, y))
 

@@ -376,7 +376,7 @@ def exp(x: ArrayLike, *, accuracy: Accuracy = None) -> Array:
     >>> import ferax.numpy as jnp
     >>> from ferax import lax
     >>> lax.exp(jnp.array([0.0, 1.0, -jnp.inf]))
-    Array([1.       , 2.7182817, 0.       ], dtype=float32)
+    Array([1.      , 2.718282, 0.      ], dtype=float32)
     """
     _check_accuracy("exp", accuracy)
     return EXP(to_array(x, "exp", "x"))
@@ -508,7 +508,7 @@ def logistic(x: ArrayLike, *, accuracy: Accuracy = None) -> Array:
     >>> import ferax.numpy as jnp
     >>> from ferax import lax
     >>> lax.logistic(jnp.array([-jnp.inf, 0.0, 2.0]))
-    Array([0.       , 0.5      , 0.8807971], dtype=float32)
+    Array([0.      , 0.5     , 0.880797], dtype=float32)
     """
     _check_accuracy("logistic", accuracy)
     return LOGISTIC(to_array(x, "logistic", "x"))

@@ -19,8 +19,9 @@ from ferax.lax import elementwise as el
 from ferax.lax.cumulative import CumSum
 from ferax.lax.indexing import GatherScatterMode, Scatter
 from ferax.lax.shape import Concatenate, Iota
-from ferax.numpy.indexing import At, host_of
+from ferax.numpy.indexing import At
 from ferax.numpy.ordering import argsort, sort
+from ferax.numpy.places import host_of, known_values
 from ferax.numpy.promoting import ArrayLike, as_bool, cast, operand
 from ferax.numpy.searching import aligned_along, along, take
 from ferax.numpy.ufuncs import clip, remainder
@@ -279,10 +280,11 @@ def _delete_mask(mask: Any, n: int) -> np.ndarray:
 
 def _delete_traced(x: Any, index: Any, axis: int, is_unique: bool) -> Any:
     if index.ndim and not is_unique and index.size > 1:
-        raise errors.ConcretizationTypeError(
-            index, "jnp.delete: the size of the result depends on how many of the indices are "
-            "distinct; promise that all are with assume_unique_indices=True.",
-        )  # fmt: skip
+        known_values(  # raises
+            index,
+            "The size of the result of jnp.delete",
+            "If the indices are distinct, promise it with assume_unique_indices=True.",
+        )
     n, m = x.shape[axis], index.size
     index = basis.convert(basis.reshape(index, (m,)), _INT32)
     index = basis.select(el.lt(index, 0), basis.add(index, n), index)

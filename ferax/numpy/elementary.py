@@ -342,7 +342,7 @@ def i0(x: ArrayLike) -> Array:
     x = inexact("i0", x)
     if dtypes.is_complex(x.dtype):
         raise ValueError(f"i0: x must be real; got {x.aval.short()}")
-    return MUL(EXP(ABS(x)), bessel_i0e(x))
+    return MUL(EXP(ABS(x)), el.BesselI0e()(x))
 
 
 # -- rounding ------------------------------------------------------------------------------
@@ -629,7 +629,7 @@ def copysign(x1: ArrayLike, x2: ArrayLike, /) -> Array:
         raise TypeError(
             f"copysign does not support complex numbers; got {x.aval.short()}"
         )
-    size = ABS(x)
+    size = ABS(x if x.weak_type == y.weak_type else basis.convert(x, x.dtype))
     return basis.select(signbit(y), NEG(size), size)
 
 

@@ -12,13 +12,14 @@ from typing import Any
 
 import numpy as np
 
-from ferax import dtypes, errors, shapes
+from ferax import dtypes, shapes
 from ferax.core import basis
 from ferax.core.array import Array, Concrete
 from ferax.core.avals import Aval
 from ferax.errors import public
 from ferax.numpy.creation import asarray, default_int, linspace
-from ferax.numpy.indexing import At, host_of
+from ferax.numpy.indexing import At
+from ferax.numpy.places import known_values
 from ferax.numpy.promoting import ArrayLike, cast, inexact_dtype, operand, promote
 from ferax.numpy.reducing import max as amax
 from ferax.numpy.reducing import min as amin
@@ -69,12 +70,11 @@ def bincount(
             f"{values.aval.short()}"
         )
     if length is None:
-        known = host_of(values)
-        if known is None:
-            raise errors.ConcretizationTypeError(
-                values, "The length of jnp.bincount's result depends on the largest element; "
-                "give length=, a static one.",
-            )  # fmt: skip
+        known = known_values(
+            values,
+            "The length of the result of jnp.bincount",
+            "Say length=, a static one.",
+        )
         least = max(operator.index(minlength), 0)
         length = max(least, int(known.max()) + 1) if known.size else least
         if weights is None and isinstance(values, Concrete):

@@ -13,6 +13,7 @@ at needless cost or lose sense where it is not unique are given in closed form:
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -193,32 +194,38 @@ def _factors(a: Any) -> tuple[Any, Any, Any, Any]:
     count = basis.reduce_sum(
         basis.convert(exchanged, np.dtype(np.int32)), (pivots.ndim - 1,)
     )
-    odd = el.Rem()(count, basis.full((), 2, np.dtype(np.int32)))
+    odd = el.rem(count, basis.full((), 2, np.dtype(np.int32)))
     sign = basis.sub(1, basis.mul(basis.convert(odd, real), 2))
     return lu, order, _diagonal(lu), basis.convert(sign, a.dtype)
 
 
-@custom_jvp
-def _slogdet(a: Any) -> tuple[Any, Any]:
-    _, _, u, sign = _factors(a)
-    size = absolute(u)
-    unit = el.Sign()(u)
+@partial(custom_jvp, nondiff_argnums=(1,))
+def _slogdet(a: Any, method: str) -> tuple[Any, Any]:
+    if method == "lu":
+        _, _, r, sign = _factors(a)
+    else:
+        factors, taus = Geqrf().bind(a)
+        r = _diagonal(factors)
+        # a reflector's determinant is -τ² / |τ|², or 1 where τ is 0
+        turns = where(el.eq(taus, 0), 1, basis.neg(el.sign(basis.mul(taus, taus))))
+        sign = reducing.prod(turns, -1)
+    size = absolute(r)
     return (
-        basis.mul(sign, reducing.prod(unit, -1)),
+        basis.mul(sign, reducing.prod(el.sign(r), -1)),
         basis.reduce_sum(log(size), (size.ndim - 1,)),
     )
 
 
 @_slogdet.defjvp
-def _slogdet_jvp(primals: Any, tangents: Any) -> Any:
+def _slogdet_jvp(method: str, primals: Any, tangents: Any) -> Any:
     (a,), (t,) = primals, tangents
-    sign, value = _slogdet(a)
+    sign, value = _slogdet(a, method)
     lu, _, order = Lu().bind(STOP_GRADIENT(a))
     change = _trace(LuSolve(False)(lu, order, a, t))
     if not dtypes.is_complex(a.dtype):
         return (sign, value), (basis.zeros_like(sign), change)
-    turn = el.Complex()(basis.zeros((), value.dtype), el.Imag()(change))
-    return (sign, value), (basis.mul(turn, sign), el.Real()(change))
+    turn = el.complex(basis.zeros((), value.dtype), el.imag(change))
+    return (sign, value), (basis.mul(turn, sign), el.real(change))
 
 
 def _trace(x: Any) -> Any:
@@ -242,19 +249,9 @@ def slogdet(a: ArrayLike, *, method: str | None = None) -> SlogdetResult:
     SlogdetResult(sign=Array(-1., dtype=float32), logabsdet=Array(1.3862944, dtype=float32))
     """
     x = _matrix("slogdet", a, square=True)
-    if method in (None, "lu"):
-        return SlogdetResult(*_slogdet(x))
-    if method != "qr":
+    if method not in (None, "lu", "qr"):
         raise ValueError(f"slogdet: method must be None, 'lu' or 'qr'; got {method!r}")
-    factors, taus = Geqrf().bind(x)
-    # each reflector has the determinant -τ conj(τ) / |τ|², or 1 where τ is 0
-    r = _diagonal(factors)
-    turns = where(el.Eq()(taus, 0), 1, basis.neg(el.Sign()(basis.mul(taus, taus))))
-    sign = basis.mul(
-        reducing.prod(basis.convert(turns, x.dtype), -1),
-        reducing.prod(el.Sign()(r), -1),
-    )
-    return SlogdetResult(sign, basis.reduce_sum(log(absolute(r)), (r.ndim - 1,)))
+    return SlogdetResult(*_slogdet(x, method or "lu"))
 
 
 @custom_jvp
@@ -275,10 +272,10 @@ def _det_jvp(primals: Any, tangents: Any) -> Any:
     def singular(a: Any, value: Any) -> Any:
         # cof(U S Vᴴ) = cof(U) cof(S) cof(Vᴴ), and cof of a unitary matrix is det · conj
         u, s, vh = lax_svd(a)
-        rest = [  # the product of the other singular values, for each
-            reducing.prod(where(np.arange(s.shape[-1]) == i, 1, s), -1)
-            for i in range(s.shape[-1])
-        ]
+        n = s.shape[-1]
+        places = Iota(np.dtype(np.int32), (n,), 0)()
+        # the product of the other singular values, for each
+        rest = [reducing.prod(where(el.eq(places, i), 1, s), -1) for i in range(n)]
         last = s.ndim - 1
         others = Concatenate(last)(*[basis.expand_dims(r, (last,)) for r in rest])
         scaled = basis.mul(conj(u), as_row(basis.convert(others, u.dtype)))
@@ -290,7 +287,7 @@ def _det_jvp(primals: Any, tangents: Any) -> Any:
 
     if not a.size:
         return value, basis.zeros_like(value)
-    lost = reducing.any(el.Eq()(value, 0))
+    lost = reducing.any(el.eq(value, 0))
     cofactors = lax_cond(lost, singular, regular, a, value)
     return value, basis.reduce_sum(basis.mul(cofactors, t), (a.ndim - 2, a.ndim - 1))
 
@@ -496,7 +493,7 @@ def svd(
     if not compute_uv:
         return s
     v = take_along_axis(v, as_row(order), -1)
-    sign = where(el.Lt()(take_along_axis(w, order, -1), 0), -1, 1)
+    sign = where(el.lt(take_along_axis(w, order, -1), 0), -1, 1)
     return SVDResult(v, s, adjoint(basis.mul(v, as_row(basis.convert(sign, v.dtype)))))
 
 
@@ -583,8 +580,8 @@ def eigvals(a: ArrayLike) -> Array:
 
 def _inverted(s: Any, cutoff: Any) -> Any:
     """1 / s, and 0 for singular values that are not above the cutoff."""
-    kept = el.Gt()(s, cutoff)
-    inverse = el.Div()(basis.full((), 1, s.dtype), where(kept, s, 1))
+    kept = el.gt(s, cutoff)
+    inverse = el.div(basis.full((), 1, s.dtype), where(kept, s, 1))
     return where(kept, inverse, 0)
 
 
@@ -673,7 +670,7 @@ def _least_squares_jvp(primals: Any, tangents: Any) -> Any:
     change = basis.add(change, basis.sub(right, times(p, times(a, right))))
     _, u, vh = Svd(False, True).bind(STOP_GRADIENT(a))
     ds = _diagonal(times(adjoint(u), times(ta, adjoint(vh))))
-    return (x, s), (change, el.Real()(ds) if dtypes.is_complex(ds.dtype) else ds)
+    return (x, s), (change, el.real(ds) if dtypes.is_complex(ds.dtype) else ds)
 
 
 @public
@@ -719,7 +716,7 @@ def lstsq(
     else:
         limit = basis.convert(operand("lstsq", rcond), real)
         z, s = _least_squares(x, columns, limit)
-        above = el.Gt()(s, basis.mul(reducing.max(s, axis=-1, keepdims=True), limit))
+        above = el.gt(s, basis.mul(reducing.max(s, axis=-1, keepdims=True), limit))
         rank = basis.reduce_sum(basis.convert(above, np.dtype(np.int32)), (0,))
     rest = basis.sub(columns, times(x, z))
     squares = basis.reduce_sum(_square(rest), (0,))
@@ -731,7 +728,7 @@ def lstsq(
 def _square(x: Any) -> Any:
     """|x|², real."""
     if dtypes.is_complex(x.dtype):
-        real, imag = el.Real()(x), el.Imag()(x)
+        real, imag = el.real(x), el.imag(x)
         return basis.add(basis.mul(real, real), basis.mul(imag, imag))
     return basis.mul(x, x)
 
@@ -762,7 +759,7 @@ def matrix_rank(
     (x,) = _strong("matrix_rank", M)
     default = np.dtype(np.int32)
     if x.ndim < 2:
-        return basis.convert(reducing.any(el.Ne()(x, 0)), default)
+        return basis.convert(reducing.any(el.ne(x, 0)), default)
     s = absolute(Eigh(True).bind(_symmetrized(x))[1]) if hermitian else svdvals(x)
     if not s.size:
         return basis.zeros(x.shape[:-2], default)
@@ -772,7 +769,7 @@ def matrix_rank(
         relative = basis.convert(operand("matrix_rank", rtol), s.dtype)
         tol = basis.mul(reducing.max(s, axis=-1), relative)
     limit = basis.convert(operand("matrix_rank", tol), s.dtype)
-    above = el.Gt()(s, basis.expand_dims(limit, (limit.ndim,)))
+    above = el.gt(s, basis.expand_dims(limit, (limit.ndim,)))
     return basis.reduce_sum(basis.convert(above, default), (s.ndim - 1,))
 
 
@@ -781,7 +778,7 @@ def matrix_rank(
 
 def _root(squares: Any) -> Any:
     """√x whose derivative at 0 counts as 0."""
-    zero = el.Eq()(squares, 0)
+    zero = el.eq(squares, 0)
     return where(zero, squares, sqrt(where(zero, 1, squares)))
 
 
@@ -798,13 +795,13 @@ def _vector_norm(x: Any, order: Any, axes: tuple[int, ...], keepdims: bool) -> A
         norm_ = kind(size, axis=axes, **({"initial": 0} if order > 0 else {}))
     elif order == 0:
         norm_ = basis.reduce_sum(
-            basis.convert(el.Ne()(x, 0), dtypes.to_real(x.dtype)), axes
+            basis.convert(el.ne(x, 0), dtypes.to_real(x.dtype)), axes
         )
     elif order == 1:
         norm_ = basis.reduce_sum(absolute(x), axes)
     else:
         total = basis.reduce_sum(power(absolute(x), order), axes)
-        zero = el.Eq()(total, 0)
+        zero = el.eq(total, 0)
         norm_ = where(zero, total, power(where(zero, 1, total), 1 / order))
     return basis.expand_dims(norm_, axes) if keepdims else norm_
 
@@ -932,7 +929,7 @@ def cond(x: ArrayLike, p: Any = None) -> Array:
     if p in (None, 2, -2):
         s = svdvals(a)
         large, small = reducing.max(s, axis=-1), reducing.min(s, axis=-1)
-        ratio = el.Div()(*((small, large) if p == -2 else (large, small)))
+        ratio = el.div(*((small, large) if p == -2 else (large, small)))
     else:
         if a.shape[-1] != a.shape[-2]:
             raise ValueError(
@@ -943,9 +940,9 @@ def cond(x: ArrayLike, p: Any = None) -> Array:
             _matrix_norm(a, p, axes, False), _matrix_norm(inv(a), p, axes, False)
         )
     # the inverse of a singular matrix may be nan
-    bad = el.Ne()(ratio, ratio)
-    known = reducing.all(el.Eq()(a, a), axis=(-2, -1))
-    return where(el.And()(bad, known), np.inf, ratio)
+    bad = el.ne(ratio, ratio)
+    known = reducing.all(el.eq(a, a), axis=(-2, -1))
+    return where(el.bitwise_and(bad, known), np.inf, ratio)
 
 
 # -- products, and NumPy's functions under their array API names -----------------------------

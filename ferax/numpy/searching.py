@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from ferax import dtypes, errors, shapes
+from ferax import dtypes, shapes
 from ferax.core import basis
 from ferax.core.array import Array, Concrete
 from ferax.core.avals import Aval
@@ -34,18 +34,9 @@ from ferax.lax.indexing import (
 from ferax.lax.looping import fori_loop
 from ferax.lax.shape import Concatenate, Iota
 from ferax.numpy.creation import default_int
-from ferax.numpy.indexing import (
-    DROP,
-    PROMISE,
-    Parsed,
-    Places,
-    Span,
-    counted,
-    host_of,
-    hosts_now,
-    read,
-)
+from ferax.numpy.indexing import DROP, PROMISE, read
 from ferax.numpy.ordering import argsort
+from ferax.numpy.places import Parsed, Places, Span, counted, hosts_now, known_values
 from ferax.numpy.promoting import (
     ArrayLike,
     as_bool,
@@ -243,12 +234,11 @@ def choose(
         choices = list(to_array(choices))
     n = len(choices)
     if mode == "raise":
-        known = host_of(which)
-        if known is None:
-            raise errors.ConcretizationTypeError(
-                which, "jnp.choose checks its indices with mode='raise', the default; use "
-                "mode='clip' or mode='wrap' under transformations.",
-            )  # fmt: skip
+        known = known_values(
+            which,
+            "jnp.choose with mode='raise', the default,",
+            "Under transformations use mode='clip' or mode='wrap'.",
+        )
         if known.size and (known.min() < 0 or known.max() >= n):
             raise ValueError(
                 f"invalid entry in choice array: indices must be in [0, {n})"
@@ -281,15 +271,14 @@ def choose(
 # -- by condition ----------------------------------------------------------------------------
 
 
-def _sized(who: str, x: Any) -> np.ndarray:
+def sized(who: str, x: Any) -> np.ndarray:
     """The values of an array on which the size of a result depends."""
-    known = host_of(x)
-    if known is None:
-        raise errors.ConcretizationTypeError(
-            x, f"The size of jnp.{who}'s result depends on values: say size=, the number of "
-            "elements that it shall have (cut off or filled up), to use it under transformations.",
-        )  # fmt: skip
-    return known
+    return known_values(
+        x,
+        f"The size of the result of jnp.{who}",
+        "Under transformations say size=, the number of elements that it shall have: it is cut "
+        "off or filled up.",
+    )
 
 
 @public
@@ -320,7 +309,7 @@ def _nonzero(who: str, x: Any, size: Any, fill_value: Any) -> tuple[Any, ...]:
         )
     dtype = default_int()
     if size is None:
-        found = [i.astype(dtype) for i in np.nonzero(_sized(who, x))]
+        found = [i.astype(dtype) for i in np.nonzero(sized(who, x))]
         return tuple([Concrete(Aval(i.shape, dtype), i) for i in found])
     size = shapes.dimension(size, who)
     fills = _fills(fill_value, x.ndim, dtype)
@@ -397,7 +386,7 @@ def argwhere(a: ArrayLike, *, size: int | None = None, fill_value: Any = None) -
     x = operand("argwhere", a)
     if not x.ndim:
         if size is None:
-            size = int(bool(_sized("argwhere", x)))
+            size = int(bool(sized("argwhere", x)))
         return basis.zeros((size, 0), default_int())
     columns = _nonzero("argwhere", x, size, fill_value)
     columns = [basis.expand_dims(c, (1,)) for c in columns]
@@ -499,14 +488,14 @@ def _compressed(
 ) -> Any:
     n = x.shape[axis]
     if mask.shape[0] > n:
-        if _sized(who, mask)[n:].any():
+        if sized(who, mask)[n:].any():
             raise ValueError(
                 f"{who}: condition contains entries that are out of bounds: it has "
                 f"{mask.shape[0]} elements, the axis {n}"
             )
         mask = mask[:n]
     if size is None:
-        places = np.flatnonzero(_sized(who, mask)).astype(np.int32)
+        places = np.flatnonzero(sized(who, mask)).astype(np.int32)
         return take(x, places, axis=axis)
     size = shapes.dimension(size, who)
     if n == 0 or size == 0:
@@ -764,14 +753,16 @@ def interp(
         places, points, values = (cast(a, dtype) for a in (places, points, values))
     ends = left, right, period
     known = hosts_now(places, points, values)
+    is_plain = dtype.kind == "f" and not any(isinstance(e, (str, Array)) for e in ends)
     if (
         known is not None
-        and dtype.kind == "f"
-        and not any(isinstance(e, (str, Array)) for e in ends)
+        and is_plain
+        and values.dtype == dtype
+        and values.size
+        and period != 0
     ):
-        if values.dtype == dtype and values.size:
-            y = np.asarray(np.interp(*known, *ends), dtype)
-            return Concrete(Aval(y.shape, dtype, places.aval.weak_type), y)
+        y = np.asarray(np.interp(*known, *ends), dtype)
+        return Concrete(Aval(y.shape, dtype, places.aval.weak_type), y)
     if period is not None:
         places, points, values = _periodic(places, points, values, period)
         left = right = None
@@ -902,12 +893,11 @@ def ravel_multi_index(
 
 def _bounded(index: Any, n: int, mode: str) -> Any:
     if mode == "raise":
-        known = host_of(index)
-        if known is None:
-            raise errors.ConcretizationTypeError(
-                index, "jnp.ravel_multi_index checks its indices with mode='raise', the default; "
-                "use mode='wrap', 'clip' or 'ignore' under transformations.",
-            )  # fmt: skip
+        known = known_values(
+            index,
+            "jnp.ravel_multi_index with mode='raise', the default,",
+            "Under transformations use mode='wrap', 'clip' or 'ignore'.",
+        )
         if known.size and (known.min() < 0 or known.max() >= n):
             raise ValueError(f"invalid entry in coordinates array: must be in [0, {n})")
     elif mode == "clip":

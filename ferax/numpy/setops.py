@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ferax import dtypes, errors, shapes
+from ferax import dtypes, shapes
 from ferax.core import basis
 from ferax.core.array import Array, Concrete
 from ferax.core.avals import Aval
@@ -21,10 +21,11 @@ from ferax.lax import elementwise as el
 from ferax.lax.cumulative import CumSum
 from ferax.lax.shape import Concatenate, Iota
 from ferax.numpy.creation import default_int
-from ferax.numpy.indexing import At, host_of, hosts_now
+from ferax.numpy.indexing import At
 from ferax.numpy.ordering import argsort, lexsort
+from ferax.numpy.places import hosts_now
 from ferax.numpy.promoting import ArrayLike, cast, operand, promote
-from ferax.numpy.searching import chosen, searchsorted, take, true_places
+from ferax.numpy.searching import chosen, searchsorted, sized, take, true_places
 
 _INT32 = np.dtype(np.int32)
 _BOOL = np.dtype(np.bool_)
@@ -51,21 +52,6 @@ class _UniqueInverseResult(NamedTuple):
 
     values: Array
     inverse_indices: Array
-
-
-def _size_needed(who: str, *arrays: Any) -> list[np.ndarray]:
-    """The values of arrays on which the size of a result depends."""
-    found = []
-    for x in arrays:
-        known = host_of(x)
-        if known is None:
-            raise errors.ConcretizationTypeError(
-                x, f"The size of jnp.{who}'s result depends on values: say size=, the number of "
-                "elements that it shall have (cut off or filled up), to use it under "
-                "transformations.",
-            )  # fmt: skip
-        found.append(known)
-    return found
 
 
 def _array(values: np.ndarray, dtype: Any) -> Concrete:
@@ -170,7 +156,7 @@ def _unique_now(
 
 
 def _unique_size(rows: Any, place: int, equal_nan: bool) -> int:
-    (known,) = _size_needed("unique", rows)
+    known = sized("unique", rows)
     if known.dtype.kind not in "biufc":
         known = known.astype(np.float32)  # holds every 16- and 8-bit number
     axis = None if rows.ndim == 1 else place
@@ -316,7 +302,7 @@ def setdiff1d(
     x = operand("setdiff1d", ar1, 0)
     x, y = basis.reshape(x, (x.size,)), operand("setdiff1d", ar2, 1)
     if size is None:
-        known_x, known_y = _size_needed("setdiff1d", x, y)
+        known_x, known_y = sized("setdiff1d", x), sized("setdiff1d", y)
         return _array(np.setdiff1d(known_x, known_y, assume_unique), x.dtype)
     size = shapes.dimension(size, "setdiff1d")
     if x.size == 0:
@@ -357,7 +343,7 @@ def intersect1d(
     """
     x, y = _flat_pair("intersect1d", ar1, ar2)
     if size is None:
-        known = _size_needed("intersect1d", x, y)
+        known = sized("intersect1d", x), sized("intersect1d", y)
         found, first, second = np.intersect1d(
             *known, assume_unique, return_indices=True
         )
@@ -405,7 +391,7 @@ def setxor1d(
     """
     x, y = _flat_pair("setxor1d", ar1, ar2)
     if size is None:
-        known = _size_needed("setxor1d", x, y)
+        known = sized("setxor1d", x), sized("setxor1d", y)
         return _array(np.setxor1d(*known, assume_unique), x.dtype)
     size = shapes.dimension(size, "setxor1d")
     both = Concatenate(0)(x, y)

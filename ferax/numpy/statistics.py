@@ -262,7 +262,7 @@ def ediff1d(
     """
     x = operand("ediff1d", ary)
     x = basis.reshape(x, (x.size,))
-    parts = [diff(x)]
+    parts = [SUB(part(x, 0, min(1, x.size), x.size), part(x, 0, 0, max(x.size - 1, 0)))]
     for value, place in ((to_begin, 0), (to_end, 1)):
         if value is not None:
             v = basis.convert(operand("ediff1d", value), x.dtype)

@@ -251,8 +251,8 @@ def power(x1: ArrayLike, x2: ArrayLike, /) -> Array:
     >>> jnp.power(jnp.array([1., 2., 3.]), 2)
     Array([1., 4., 9.], dtype=float32)
     """
-    if type(x2) is int:
-        return _integer_power(x1, x2)
+    if type(x2) is int or isinstance(x2, np.integer):
+        return _integer_power(x1, int(x2))
     x, y = operand("power", x1, 0), operand("power", x2, 1)
     if dtypes.is_integer(y.dtype) and dtypes.is_inexact(x.dtype) and not y.weak_type:
         return POW(x, y)  # the exponent's own type: lim x^n at x = 0 has its derivative
@@ -398,14 +398,14 @@ minimum = ufunc(_minimum, 2, 1, name="minimum")
 def fmax(x1: ArrayLike, x2: ArrayLike) -> Array:
     """The larger of x1 and x2; the other one where one is nan."""
     x, y = pair("fmax", x1, x2)
-    return basis.select(OR(GT(x, y), NE(y, y)), x, y)
+    return basis.select(OR(_ordered(GT, x, y), NE(y, y)), x, y)
 
 
 @public
 def fmin(x1: ArrayLike, x2: ArrayLike) -> Array:
     """The smaller of x1 and x2; the other one where one is nan."""
     x, y = pair("fmin", x1, x2)
-    return basis.select(OR(LT(x, y), NE(y, y)), x, y)
+    return basis.select(OR(_ordered(LT, x, y), NE(y, y)), x, y)
 
 
 @public

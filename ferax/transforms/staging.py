@@ -147,7 +147,7 @@ class Lowered:
     def as_text(self, dialect: str | None = None, *, debug_info: bool = False) -> str:
         """The module as StableHLO text (dialect "stablehlo"), or as HLO (dialect "hlo")."""
         if dialect in (None, "stablehlo"):
-            return str(self.text)
+            return str(engine().pretty(self.text))
         if dialect == "hlo":
             return str(engine().as_hlo(self.text))
         raise ValueError(

@@ -142,7 +142,7 @@ def test_text_can_be_compiled():
 def test_lowered_text_is_printed_by_mlir():
     """`lower` gives StableHLO in its usual form, `as_hlo` the same as HLO."""
     jaxpr, _ = stage(lambda x: [basis.add(x, x)], [Aval((3,), F32)])
-    text = engine().lower(jaxpr, "twice")
+    text = engine().pretty(engine().lower(jaxpr, "twice"))
     assert "module @twice" in text
     assert "%0 = stablehlo.add %arg0, %arg0 : tensor<3xf32>" in text
     assert "ROOT add" in engine().as_hlo(text)

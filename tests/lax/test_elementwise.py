@@ -248,12 +248,11 @@ def test_rounding():
 def test_reduce_precision_agrees_with_casting(name, bits):
     """Rounding to a format's fields and casting to it give the same normal numbers."""
     rng = np.random.default_rng(1)
-    x = (rng.normal(size=1000) * np.exp2(rng.integers(-13, 15, 1000))).astype(
-        np.float32
-    )
+    x = (rng.normal(size=1000) * np.exp2(rng.integers(-2, 13, 1000))).astype(np.float32)
     x = np.concatenate([x, [NAN, INF, -INF, 0, 65519.0, 65520.0]]).astype(np.float32)
     dtype = getattr(ml_dtypes, name, None) or np.float16
-    want = x.astype(dtype).astype(np.float32)
+    with np.errstate(over="ignore"):
+        want = x.astype(dtype).astype(np.float32)
     np.testing.assert_array_equal(
         both(lambda x: lax.reduce_precision(x, *bits), x), want
     )
@@ -786,7 +785,7 @@ def test_edges_of_two_operands(f, x, y, want):
         (lax.erfc, [INF, -INF, NAN, 30], [0, 2, NAN, 0]),
         (lax.bessel_i0e, [0, INF, -INF, NAN], [1, 0, 0, NAN]),
         (lax.bessel_i1e, [0, INF, -INF, NAN], [0, 0, 0, NAN]),
-        (lax.exp2, [INF, -INF, NAN, 200, -200, 3], [INF, 0, NAN, INF, 0, 8]),
+        (lax.exp2, [INF, -INF, NAN, 2000, -2000, 3], [INF, 0, NAN, INF, 0, 8]),
         (lax.sinh, [INF, -INF, NAN, 89], [INF, -INF, NAN, np.sinh(89.0)]),
         (lax.cosh, [INF, -INF, NAN, 89], [INF, INF, NAN, np.cosh(89.0)]),
         (lax.log1p, [-1, -2, INF, NAN, 0], [-INF, NAN, INF, NAN, 0]),

@@ -119,6 +119,8 @@ def test_assignment_points_to_update():
     """Flags are not assigned to."""
     with pytest.raises(AttributeError, match=r"config\.update\('enable_x64', True\)"):
         config.enable_x64 = True
+    with pytest.raises(AttributeError, match=r"config\.update"):
+        ferax.config.enable_x64 = True
 
 
 def test_trace_key_follows_traced_flags_only():
