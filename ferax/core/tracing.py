@@ -238,24 +238,17 @@ def eager(op: Any, args: tuple[Any, ...]) -> list[Any]:
     """Run an operation now. This is the path every eager call takes: keep it short."""
     if op.calls:
         return op.execute([to_array(a, op.name) for a in args])  # type: ignore[no-any-return]
-    values = []
-    avals = []
-    for a in args:
-        if type(a) is not Concrete:
-            a = to_array(a)
-            if type(a) is not Concrete:
-                raise errors.UnexpectedTracerError(leak_message(a, op.name))
-        host = a._host
-        if host is None:
-            if not a.on_host():
-                return engine().run_operation(op, [to_array(x) for x in args])  # type: ignore[no-any-return]
-            host = a.host()
-        values.append(host)
-        avals.append(a.aval)
-    key = tuple(avals)
-    results = op._results.get(key)
+    try:
+        values = [a._host for a in args]
+        avals = tuple([a.aval for a in args])
+    except AttributeError:  # not all of them are Concrete
+        return eager(op, _concrete(op, args))
+    for value in values:
+        if value is None:
+            return _eager_from_devices(op, args)
+    results = op._results.get(avals)
     if results is None:
-        results = op.infer(key)
+        results = op.infer(avals)
     arrays = []
     for aval, out in zip(results, state.quiet(op.numpy, *values)):
         if type(out) is not np.ndarray:
@@ -264,6 +257,23 @@ def eager(op: Any, args: tuple[Any, ...]) -> list[Any]:
     if config.enable_checks:
         _check_results(op, arrays)
     return arrays
+
+
+def _concrete(op: Any, args: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Operands as arrays with values."""
+    arrays = tuple([to_array(a, op.name) for a in args])
+    for a in arrays:
+        if type(a) is not Concrete:
+            raise errors.UnexpectedTracerError(leak_message(a, op.name))
+    return arrays
+
+
+def _eager_from_devices(op: Any, args: tuple[Any, ...]) -> list[Any]:
+    """Fetch operands that are in the host's memory after all; else run where they are."""
+    for a in args:
+        if not a.on_host():
+            return engine().run_operation(op, args)  # type: ignore[no-any-return]
+    return eager(op, tuple([Concrete(a.aval, a.host()) for a in args]))
 
 
 def _check_results(op: Any, arrays: list[Any]) -> None:

@@ -454,6 +454,8 @@ class LuPivotsToPermutation(Factorization):
         last = len(out.shape) - 1
         count = pivots.shape[-1]
         places = hlo.iota(out.shape, _INT, last)
+        if not count:
+            return [places]
         scalar = Aval((), _INT)
 
         def going_on(i: Any, rows: Any) -> Any:

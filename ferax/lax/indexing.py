@@ -289,7 +289,12 @@ class Gather(Indexed):
         if self.mode is not DROP:
             return self
         return Gather(
-            *[0 if f == "fill_value" else getattr(self, f) for f in self.fields]
+            self.dimension_numbers,
+            self.slice_sizes,
+            self.indices_are_sorted,
+            self.unique_indices,
+            self.mode,
+            0,
         )
 
     def jvp(self, primals: Any, tangents: Any) -> tuple[list[Any], list[Any]]:

@@ -452,7 +452,7 @@ class Eig(Factorization):
                 "(jnp.linalg.eigvals) are differentiable."
             )
         w = outs[0]
-        v = outs[-1] if self.right else Eig(False, True).bind(a)[1]
+        v = outs[-1] if self.right else Eig(False, True, True).bind(a)[1]
         moved = solve(v, times(_as_complex(t), v))  # V⁻¹ dA V
         d_outs = [diagonal(moved)]
         gaps = _column_differences(w) if self.left or self.right else None

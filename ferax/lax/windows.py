@@ -123,7 +123,7 @@ class Windows:
         found = indices.astype(np.intp, copy=False)
         if found.size == 0:
             return found, None
-        fits = (found >= 0) & (found <= self.limits)
+        fits: Any = (found >= 0) & (found <= self.limits)
         if fits.all():
             return found, None
         return np.clip(found, 0, self.limits), fits.all(axis=-1)

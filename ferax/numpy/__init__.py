@@ -1,13 +1,13 @@
 """NumPy's functions on ferax arrays: `import ferax.numpy as jnp`.
 
 The door to the rooms of this folder. Importing it also gives arrays their operators and methods.
-`linalg` and `fft` are loaded when they are first named.
+Rooms that few programs enter are loaded when one of their names is first asked for.
 """
 
 from __future__ import annotations
 
 import importlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as _np
 
@@ -21,9 +21,6 @@ from ferax.numpy.creation import (
     arange, array, asarray, astype, copy, empty, empty_like, from_dlpack, frombuffer,
     fromfile, fromiter, fromstring, full, full_like, geomspace, linspace, load,
     logspace, ones, ones_like, zeros, zeros_like,
-)  # fmt: skip
-from ferax.numpy.editing import (
-    delete, fill_diagonal, insert, place, put, put_along_axis,
 )  # fmt: skip
 from ferax.numpy.elementary import (
     acos, acosh, angle, arccos, arccosh, arcsin, arcsinh, arctan, arctan2, arctanh,
@@ -40,9 +37,6 @@ from ferax.numpy.grids import (
     meshgrid, mgrid, ogrid, r_, s_, tri, tril_indices, tril_indices_from, triu_indices,
     triu_indices_from, vander,
 )  # fmt: skip
-from ferax.numpy.histograms import (
-    bincount, histogram, histogram2d, histogram_bin_edges, histogramdd,
-)  # fmt: skip
 from ferax.numpy.information import (
     array_repr, array_str, can_cast, get_printoptions, isdtype, iterable, printoptions,
     promote_types, save, savez, set_printoptions,
@@ -50,9 +44,6 @@ from ferax.numpy.information import (
 from ferax.numpy.ordering import (
     argpartition, argsort, lexsort, median, nanmedian, nanpercentile, nanquantile,
     partition, percentile, quantile, sort, sort_complex,
-)  # fmt: skip
-from ferax.numpy.padding import (
-    pad,
 )  # fmt: skip
 from ferax.numpy.reducing import (
     all, amax, amin, any, argmax, argmin, count_nonzero, cumprod, cumsum,
@@ -62,19 +53,15 @@ from ferax.numpy.reducing import (
 )  # fmt: skip
 from ferax.numpy.scalars import (
     bfloat16, bool_, cdouble, complex128, complex64, complex_, csingle, double, float16,
-    float32, float4_e2m1fn, float64, float8_e3m4, float8_e4m3, float8_e4m3b11fnuz,
-    float8_e4m3fn, float8_e4m3fnuz, float8_e5m2, float8_e5m2fnuz, float8_e8m0fnu,
-    float_, int16, int2, int32, int4, int64, int8, int_, single, uint, uint16, uint2,
-    uint32, uint4, uint64, uint8,
+    float32, float4_e2m1fn, float64, float6_e2m3fn, float6_e3m2fn, float8_e3m4,
+    float8_e4m3, float8_e4m3b11fnuz, float8_e4m3fn, float8_e4m3fnuz, float8_e5m2,
+    float8_e5m2fnuz, float8_e8m0fnu, float_, int1, int16, int2, int32, int4, int64,
+    int8, int_, single, uint, uint1, uint16, uint2, uint32, uint4, uint64, uint8,
 )  # fmt: skip
 from ferax.numpy.searching import (
     argwhere, choose, compress, digitize, extract, flatnonzero, interp, ix_, nonzero,
     piecewise, ravel_multi_index, searchsorted, select, take, take_along_axis,
     unravel_index, where,
-)  # fmt: skip
-from ferax.numpy.setops import (
-    intersect1d, isin, setdiff1d, setxor1d, union1d, unique, unique_all, unique_counts,
-    unique_inverse, unique_values,
 )  # fmt: skip
 from ferax.numpy.shaping import (
     append, array_split, atleast_1d, atleast_2d, atleast_3d, block, broadcast_arrays,
@@ -83,9 +70,6 @@ from ferax.numpy.shaping import (
     moveaxis, ndim, permute_dims, ravel, repeat, reshape, resize, roll, rollaxis, rot90,
     shape, size, split, squeeze, stack, swapaxes, tile, transpose, tril, trim_zeros,
     triu, unstack, vsplit, vstack,
-)  # fmt: skip
-from ferax.numpy.statistics import (
-    average, corrcoef, cov, diff, ediff1d, gradient, trapezoid, unwrap,
 )  # fmt: skip
 from ferax.numpy.ufuncs import (
     abs, absolute, add, allclose, array_equal, array_equiv, bitwise_and, bitwise_count,
@@ -99,10 +83,68 @@ from ferax.numpy.ufuncs import (
 from ferax.numpy.universal import (
     ufunc,
 )  # fmt: skip
-from ferax.numpy.vectorizing import (
-    apply_along_axis, apply_over_axes, frompyfunc, vectorize,
-)  # fmt: skip
 from ferax.numpy import methods as _methods
+
+if TYPE_CHECKING:
+    from ferax.numpy import fft, linalg
+    from ferax.numpy.editing import (
+        delete, fill_diagonal, insert, place, put, put_along_axis,
+    )  # fmt: skip
+    from ferax.numpy.histograms import (
+        bincount, histogram, histogram2d, histogram_bin_edges, histogramdd,
+    )  # fmt: skip
+    from ferax.numpy.packing import (
+        packbits, unpackbits,
+    )  # fmt: skip
+    from ferax.numpy.padding import (
+        pad,
+    )  # fmt: skip
+    from ferax.numpy.polynomials import (
+        poly, polyadd, polyder, polydiv, polyfit, polyint, polymul, polysub, polyval,
+        roots,
+    )  # fmt: skip
+    from ferax.numpy.setops import (
+        intersect1d, isin, setdiff1d, setxor1d, union1d, unique, unique_all,
+        unique_counts, unique_inverse, unique_values,
+    )  # fmt: skip
+    from ferax.numpy.statistics import (
+        average, corrcoef, cov, diff, ediff1d, gradient, trapezoid, unwrap,
+    )  # fmt: skip
+    from ferax.numpy.vectorizing import (
+        apply_along_axis, apply_over_axes, frompyfunc, vectorize,
+    )  # fmt: skip
+
+_LATER = {
+    "": ["fft", "linalg"],
+    ".editing": [
+        "delete", "fill_diagonal", "insert", "place", "put", "put_along_axis",
+    ],
+    ".histograms": [
+        "bincount", "histogram", "histogram2d", "histogram_bin_edges", "histogramdd",
+    ],
+    ".packing": [
+        "packbits", "unpackbits",
+    ],
+    ".padding": [
+        "pad",
+    ],
+    ".polynomials": [
+        "poly", "polyadd", "polyder", "polydiv", "polyfit", "polyint", "polymul",
+        "polysub", "polyval", "roots",
+    ],
+    ".setops": [
+        "intersect1d", "isin", "setdiff1d", "setxor1d", "union1d", "unique",
+        "unique_all", "unique_counts", "unique_inverse", "unique_values",
+    ],
+    ".statistics": [
+        "average", "corrcoef", "cov", "diff", "ediff1d", "gradient", "trapezoid",
+        "unwrap",
+    ],
+    ".vectorizing": [
+        "apply_along_axis", "apply_over_axes", "frompyfunc", "vectorize",
+    ],
+}  # fmt: skip
+_ROOM = {name: room for room, names in _LATER.items() for name in names}
 
 bool = bool_  # noqa: A001 - the public name
 dtype = _np.dtype
@@ -110,7 +152,12 @@ e, euler_gamma, inf, nan, pi = _np.e, _np.euler_gamma, _np.inf, _np.nan, _np.pi
 newaxis = None
 
 # NumPy's abstract scalar types, for issubdtype
-character, flexible, generic, object_ = _np.character, _np.flexible, _np.generic, _np.object_
+character, flexible, generic, object_ = (
+    _np.character,
+    _np.flexible,
+    _np.generic,
+    _np.object_,
+)
 number, inexact, floating = _np.number, _np.inexact, _np.floating
 complexfloating, integer = _np.complexfloating, _np.integer
 signedinteger, unsignedinteger = _np.signedinteger, _np.unsignedinteger
@@ -137,53 +184,62 @@ __all__ = [
     "ediff1d", "einsum", "einsum_path", "empty", "empty_like", "equal", "euler_gamma",
     "exp", "exp2", "expand_dims", "expm1", "extract", "eye", "fabs", "fft",
     "fill_diagonal", "finfo", "flatnonzero", "flexible", "flip", "fliplr", "flipud",
-    "float16", "float32", "float4_e2m1fn", "float64", "float8_e3m4", "float8_e4m3",
-    "float8_e4m3b11fnuz", "float8_e4m3fn", "float8_e4m3fnuz", "float8_e5m2",
-    "float8_e5m2fnuz", "float8_e8m0fnu", "float_", "float_power", "floating", "floor",
-    "floor_divide", "fmax", "fmin", "fmod", "frexp", "from_dlpack", "frombuffer",
-    "fromfile", "fromfunction", "fromiter", "frompyfunc", "fromstring", "full",
-    "full_like", "gcd", "generic", "geomspace", "get_printoptions", "gradient",
-    "greater", "greater_equal", "hamming", "hanning", "heaviside", "histogram",
-    "histogram2d", "histogram_bin_edges", "histogramdd", "hsplit", "hstack", "hypot",
-    "i0", "identity", "iinfo", "imag", "index_exp", "indices", "inexact", "inf",
-    "inner", "insert", "int16", "int2", "int32", "int4", "int64", "int8", "int_",
-    "integer", "interp", "intersect1d", "invert", "isclose", "iscomplex",
-    "iscomplexobj", "isdtype", "isfinite", "isin", "isinf", "isnan", "isneginf",
-    "isposinf", "isreal", "isrealobj", "isscalar", "issubdtype", "iterable", "ix_",
-    "kaiser", "kron", "lcm", "ldexp", "left_shift", "less", "less_equal", "lexsort",
-    "linalg", "linspace", "load", "log", "log10", "log1p", "log2", "logaddexp",
-    "logaddexp2", "logical_and", "logical_not", "logical_or", "logical_xor", "logspace",
-    "mask_indices", "matmul", "matrix_transpose", "matvec", "max", "maximum", "mean",
-    "median", "meshgrid", "mgrid", "min", "minimum", "mod", "modf", "moveaxis",
-    "multiply", "nan", "nan_to_num", "nanargmax", "nanargmin", "nancumprod",
-    "nancumsum", "nanmax", "nanmean", "nanmedian", "nanmin", "nanpercentile", "nanprod",
-    "nanquantile", "nanstd", "nansum", "nanvar", "ndarray", "ndim", "negative",
-    "newaxis", "nextafter", "nonzero", "not_equal", "number", "object_", "ogrid",
-    "ones", "ones_like", "outer", "pad", "partition", "percentile", "permute_dims",
-    "pi", "piecewise", "place", "positive", "pow", "power", "printoptions", "prod",
-    "promote_types", "ptp", "put", "put_along_axis", "quantile", "r_", "rad2deg",
-    "radians", "ravel", "ravel_multi_index", "real", "reciprocal", "remainder",
-    "repeat", "reshape", "resize", "result_type", "right_shift", "rint", "roll",
-    "rollaxis", "rot90", "round", "s_", "save", "savez", "searchsorted", "select",
+    "float16", "float32", "float4_e2m1fn", "float64", "float6_e2m3fn", "float6_e3m2fn",
+    "float8_e3m4", "float8_e4m3", "float8_e4m3b11fnuz", "float8_e4m3fn",
+    "float8_e4m3fnuz", "float8_e5m2", "float8_e5m2fnuz", "float8_e8m0fnu", "float_",
+    "float_power", "floating", "floor", "floor_divide", "fmax", "fmin", "fmod", "frexp",
+    "from_dlpack", "frombuffer", "fromfile", "fromfunction", "fromiter", "frompyfunc",
+    "fromstring", "full", "full_like", "gcd", "generic", "geomspace",
+    "get_printoptions", "gradient", "greater", "greater_equal", "hamming", "hanning",
+    "heaviside", "histogram", "histogram2d", "histogram_bin_edges", "histogramdd",
+    "hsplit", "hstack", "hypot", "i0", "identity", "iinfo", "imag", "index_exp",
+    "indices", "inexact", "inf", "inner", "insert", "int1", "int16", "int2", "int32",
+    "int4", "int64", "int8", "int_", "integer", "interp", "intersect1d", "invert",
+    "isclose", "iscomplex", "iscomplexobj", "isdtype", "isfinite", "isin", "isinf",
+    "isnan", "isneginf", "isposinf", "isreal", "isrealobj", "isscalar", "issubdtype",
+    "iterable", "ix_", "kaiser", "kron", "lcm", "ldexp", "left_shift", "less",
+    "less_equal", "lexsort", "linalg", "linspace", "load", "log", "log10", "log1p",
+    "log2", "logaddexp", "logaddexp2", "logical_and", "logical_not", "logical_or",
+    "logical_xor", "logspace", "mask_indices", "matmul", "matrix_transpose", "matvec",
+    "max", "maximum", "mean", "median", "meshgrid", "mgrid", "min", "minimum", "mod",
+    "modf", "moveaxis", "multiply", "nan", "nan_to_num", "nanargmax", "nanargmin",
+    "nancumprod", "nancumsum", "nanmax", "nanmean", "nanmedian", "nanmin",
+    "nanpercentile", "nanprod", "nanquantile", "nanstd", "nansum", "nanvar", "ndarray",
+    "ndim", "negative", "newaxis", "nextafter", "nonzero", "not_equal", "number",
+    "object_", "ogrid", "ones", "ones_like", "outer", "packbits", "pad", "partition",
+    "percentile", "permute_dims", "pi", "piecewise", "place", "poly", "polyadd",
+    "polyder", "polydiv", "polyfit", "polyint", "polymul", "polysub", "polyval",
+    "positive", "pow", "power", "printoptions", "prod", "promote_types", "ptp", "put",
+    "put_along_axis", "quantile", "r_", "rad2deg", "radians", "ravel",
+    "ravel_multi_index", "real", "reciprocal", "remainder", "repeat", "reshape",
+    "resize", "result_type", "right_shift", "rint", "roll", "rollaxis", "roots",
+    "rot90", "round", "s_", "save", "savez", "searchsorted", "select",
     "set_printoptions", "setdiff1d", "setxor1d", "shape", "sign", "signbit",
     "signedinteger", "sin", "sinc", "single", "sinh", "size", "sort", "sort_complex",
     "spacing", "split", "sqrt", "square", "squeeze", "stack", "std", "subtract", "sum",
     "swapaxes", "take", "take_along_axis", "tan", "tanh", "tensordot", "tile", "trace",
     "transpose", "trapezoid", "tri", "tril", "tril_indices", "tril_indices_from",
     "trim_zeros", "triu", "triu_indices", "triu_indices_from", "true_divide", "trunc",
-    "ufunc", "uint", "uint16", "uint2", "uint32", "uint4", "uint64", "uint8", "union1d",
-    "unique", "unique_all", "unique_counts", "unique_inverse", "unique_values",
-    "unravel_index", "unsignedinteger", "unstack", "unwrap", "vander", "var", "vdot",
-    "vecdot", "vecmat", "vectorize", "vsplit", "vstack", "where", "zeros", "zeros_like",
+    "ufunc", "uint", "uint1", "uint16", "uint2", "uint32", "uint4", "uint64", "uint8",
+    "union1d", "unique", "unique_all", "unique_counts", "unique_inverse",
+    "unique_values", "unpackbits", "unravel_index", "unsignedinteger", "unstack",
+    "unwrap", "vander", "var", "vdot", "vecdot", "vecmat", "vectorize", "vsplit",
+    "vstack", "where", "zeros", "zeros_like",
 ]  # fmt: skip
 
 _methods.install()
 
 
 def __getattr__(name: str) -> Any:
-    if name in ("fft", "linalg"):
+    room = _ROOM.get(name)
+    if room is None:
+        raise AttributeError(f"module 'ferax.numpy' has no attribute {name!r}")
+    if not room:
         return importlib.import_module(f"ferax.numpy.{name}")
-    raise AttributeError(f"module 'ferax.numpy' has no attribute {name!r}")
+    value = globals()[name] = getattr(
+        importlib.import_module(f"ferax.numpy{room}"), name
+    )
+    return value
 
 
 def __dir__() -> list[str]:

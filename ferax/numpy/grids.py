@@ -426,8 +426,7 @@ class _Joiner:
 
 
 def _element(item: Any) -> Any:
-    x = array(item) if isinstance(item, (list, tuple)) else operand("r_", item)
-    return x
+    return array(item) if isinstance(item, (list, tuple)) else operand("r_", item)
 
 
 def _with_rank(x: Any, ndmin: int, place: int) -> Any:

@@ -154,7 +154,8 @@ def read(
 
 def _read_spans(x: Any, parts: Sequence[Any]) -> Any:
     """Spans and points: slice, rev, reshape."""
-    starts, limits, strides, reverse, shape = [], [], [], [], []
+    starts: list[int] = []
+    limits, strides, reverse, shape = [], [], [], []
     for p in parts:
         if p is NEW:
             shape.append(1)
@@ -198,7 +199,9 @@ def _stepped(x: Any, parts: Sequence[Any]) -> tuple[Any, list[Any]]:
     """Slice along the axes whose span has a step other than 1."""
     if all(type(p) is not Span or p.step == 1 for p in parts):
         return x, list(parts)
-    first, rest, axis = [], [], 0
+    first: list[Any] = []
+    rest: list[Any] = []
+    axis = 0
     for p in parts:
         if p is NEW:
             rest.append(p)
@@ -213,7 +216,9 @@ def _stepped(x: Any, parts: Sequence[Any]) -> tuple[Any, list[Any]]:
 
 def _without_points(x: Any, parts: Sequence[Any]) -> tuple[Any, list[Any]]:
     """Do the static part first: what remains are whole axes and places."""
-    first, rest, axis = [], [], 0
+    first: list[Any] = []
+    rest: list[Any] = []
+    axis = 0
     for p in parts:
         if p is NEW:
             rest.append(NEW)
@@ -335,6 +340,8 @@ def _combine(out: np.ndarray, index: Any, values: Any, kind: _Kind) -> bool:
         return True
     if kind is _POWER or values.size > _MANY:
         return False
+    if values.ndim:  # NumPy 2.4's ufunc.at reads past the end of values that it broadcasts
+        values = np.broadcast_to(values, out[index].shape)
     state.quiet(kind.ufunc.at, out, index, values)
     return True
 

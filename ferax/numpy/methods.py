@@ -117,7 +117,8 @@ def _operators() -> dict[str, Callable[..., Any]]:
     for name, parts in {**arithmetic, **comparisons}.items():
         out[f"__{name}__"] = _operator(name, *parts)
     for name, (function, *rest) in arithmetic.items():
-        out[f"__r{name}__"] = _operator(f"r{name}", function, *rest, reflected=True)
+        op, skip = (*rest, None, ())[:2] if rest else (None, ())
+        out[f"__r{name}__"] = _operator(f"r{name}", function, op, skip, True)
     return out
 
 
@@ -134,7 +135,7 @@ def _transpose(self: Any, *args: Any) -> Any:
     """`jnp.transpose(x, axes)`; the axes may also be given one by one."""
     if not args or args == (None,):
         return shaping.transpose(self)
-    axes = args[0] if len(args) == 1 and np.iterable(args[0]) else args
+    axes: Any = args[0] if len(args) == 1 and np.iterable(args[0]) else args
     return shaping.transpose(self, axes)
 
 

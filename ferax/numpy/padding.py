@@ -152,7 +152,7 @@ def _around(x: Any, widths: Widths, make: Callable[[Any, int, int, bool], Any]) 
 
 
 def _constant(x: Any, widths: Widths, values: Any) -> Any:
-    if isinstance(values, Array) and values.ndim == 0 or np.isscalar(values):
+    if np.isscalar(values) or (isinstance(values, Array) and values.ndim == 0):
         value = basis.convert(
             cast(operand("pad", values), x.dtype), x.dtype, x.weak_type
         )

@@ -185,12 +185,15 @@ def _python_item(item: Any) -> int:
         ) from None
 
 
-def host_of(x: Any) -> np.ndarray | None:
-    """The values of an array, if they are known now."""
+def host_of(x: Any, fetch: bool = True) -> np.ndarray | None:
+    """The values of an array, if they are known now; `fetch` them also from a device."""
     if isinstance(x, Tracer):
-        found = x.concrete()
-        return None if found is None else found.host()
-    return x.host() if isinstance(x, Concrete) else np.asarray(x)
+        x = x.concrete()
+        if x is None:
+            return None
+    if isinstance(x, Concrete):
+        return x.host() if fetch or x.on_host() else None
+    return np.asarray(x)
 
 
 def known_values(x: Any, who: str, remedy: str) -> np.ndarray:
@@ -204,7 +207,7 @@ def known_values(x: Any, who: str, remedy: str) -> np.ndarray:
     return found
 
 
-def hosts_now(*arrays: Any) -> list[np.ndarray] | None:
+def hosts_now(*arrays: Any) -> list[Any] | None:
     """The values of arrays on which NumPy may work at once: known, and not to be staged."""
     trace = state.trace
     if trace is not None and trace.stages:
@@ -278,7 +281,7 @@ def _part(aval: Aval, axis: int, item: Any, strict: bool, wrap: bool) -> Any:
 
 def region_shape(parts: Sequence[Any]) -> Shape:
     """The shape of what spans, points and new axes select."""
-    kept = [p for p in parts if p is NEW or type(p) is Span]
+    kept: list[Any] = [p for p in parts if p is NEW or type(p) is Span]
     return tuple([1 if p is NEW else p.size for p in kept])
 
 
@@ -286,23 +289,26 @@ def region_shape(parts: Sequence[Any]) -> Shape:
 
 
 def index_dtype(arrays: Sequence[Any]) -> np.dtype:
-    return np.dtype(
-        np.int64 if any(a.dtype.itemsize == 8 for a in arrays) else np.int32
-    )
+    """The dtype that places are computed in: 64 bits if any has them and they are enabled."""
+    is_wide = any(a.dtype.itemsize == 8 for a in arrays)
+    return dtypes.canonical(np.dtype(np.int64)) if is_wide else np.dtype(np.int32)  # type: ignore[no-any-return]
 
 
 def counted(places: Any, n: int, dtype: np.dtype, wrap: bool) -> Any:
     """Places in `dtype`, negative ones counted from the end of an axis of size `n`."""
-    known = host_of(places)
+    known = host_of(places, fetch=False)
     if known is not None:
         if dtypes.is_unsigned(known.dtype):
             known = np.minimum(known, min(n, np.iinfo(known.dtype).max))
+        if known.dtype.itemsize > dtype.itemsize:  # what is far outside stays outside
+            info = np.iinfo(dtype)
+            known = np.clip(known, info.min, info.max)
         found = known.astype(dtype, copy=False)
         if wrap and found.size and found.min() < 0:
             found = np.where(found < 0, found + n, found).astype(dtype)
         elif type(places) is Concrete and found is known:
             return places
-        return Concrete(Aval(found.shape, dtypes.canonical(dtype)), found)
+        return Concrete(Aval(found.shape, dtype), found)
     if dtypes.is_unsigned(places.dtype):
         if places.dtype.itemsize >= 4:  # beyond the end stays beyond the end
             places = minimum(places, np.asarray(n, places.dtype))
@@ -398,7 +404,7 @@ class Plan:
                 _reshaped(column, (*(1,) * lead, *column.shape, *(1,) * tail, 1))
             )
         target = (*self.batch, 1)
-        known = [
+        known: list[Any] = [
             c.host() if type(c) is Concrete and c.on_host() else None for c in columns
         ]
         if len(columns) == 1 and columns[0].shape == target:

@@ -59,7 +59,12 @@ float16, float32, float64 = map(_scalar_type, (np.float16, np.float32, np.float6
 complex64, complex128 = map(_scalar_type, (np.complex64, np.complex128))
 bfloat16 = _scalar_type(dtypes.bfloat16)
 int2, int4 = _scalar_type(ml_dtypes.int2), _scalar_type(ml_dtypes.int4)
+# ml_dtypes has them since 0.6
+int1 = _scalar_type(ml_dtypes.int1) if hasattr(ml_dtypes, "int1") else None
+uint1 = _scalar_type(ml_dtypes.uint1) if hasattr(ml_dtypes, "uint1") else None
 uint2, uint4 = _scalar_type(ml_dtypes.uint2), _scalar_type(ml_dtypes.uint4)
+float6_e2m3fn = _scalar_type(ml_dtypes.float6_e2m3fn)
+float6_e3m2fn = _scalar_type(ml_dtypes.float6_e3m2fn)
 float4_e2m1fn = _scalar_type(ml_dtypes.float4_e2m1fn)
 float8_e3m4 = _scalar_type(ml_dtypes.float8_e3m4)
 float8_e4m3 = _scalar_type(ml_dtypes.float8_e4m3)

@@ -36,7 +36,15 @@ from ferax.lax.shape import Concatenate, Iota
 from ferax.numpy.creation import default_int
 from ferax.numpy.indexing import DROP, PROMISE, read
 from ferax.numpy.ordering import argsort
-from ferax.numpy.places import Parsed, Places, Span, counted, hosts_now, known_values
+from ferax.numpy.places import (
+    Parsed,
+    Places,
+    Span,
+    counted,
+    hosts_now,
+    index_dtype,
+    known_values,
+)
 from ferax.numpy.promoting import (
     ArrayLike,
     as_bool,
@@ -202,7 +210,7 @@ def aligned_along(who: str, x: Any, i: Any, axis: int) -> tuple[Any, Any, int]:
 
 def along(x: Any, i: Any, axis: int, wrap: bool) -> tuple[GatherDimensionNumbers, Any]:
     """Gather's description of places along an axis, the others being batching ones."""
-    dtype = np.dtype(np.int64) if i.dtype.itemsize == 8 else _INT32
+    dtype = index_dtype((i,))
     others = tuple(d for d in range(x.ndim) if d != axis)
     places = basis.expand_dims(counted(i, x.shape[axis], dtype, wrap), (x.ndim,))
     return GatherDimensionNumbers((), (axis,), (axis,), others, others), places
@@ -630,7 +638,10 @@ def searchsorted(
         x = take(x, sorter)
     known = hosts_now(x, y)
     if known is not None and x.dtype.kind in "biufc":
-        found = np.asarray(np.searchsorted(*known, side), _INT32)
+        found = np.asarray(
+            np.searchsorted(known[0], known[1], "right" if side == "right" else "left"),
+            _INT32,
+        )
         return Concrete(Aval(found.shape, _INT32), found)
     if x.size == 0:
         return basis.zeros(y.shape, _INT32)
@@ -751,7 +762,7 @@ def interp(
         places, points, values = promote("interp", x, xp, fp)
         dtype = inexact_dtype(places.dtype)
         places, points, values = (cast(a, dtype) for a in (places, points, values))
-    ends = left, right, period
+    ends: Any = (left, right, period)
     known = hosts_now(places, points, values)
     is_plain = dtype.kind == "f" and not any(isinstance(e, (str, Array)) for e in ends)
     if (
@@ -761,7 +772,7 @@ def interp(
         and values.size
         and period != 0
     ):
-        y = np.asarray(np.interp(*known, *ends), dtype)
+        y = np.asarray(np.interp(known[0], known[1], known[2], *ends), dtype)
         return Concrete(Aval(y.shape, dtype, places.aval.weak_type), y)
     if period is not None:
         places, points, values = _periodic(places, points, values, period)

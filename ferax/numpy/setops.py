@@ -439,7 +439,7 @@ def isin(
     tests = basis.reshape(tests, (tests.size,))
     known = hosts_now(x, tests)
     if known is not None and x.dtype.kind in "biufc":
-        return _array(np.asarray(np.isin(*known, invert=invert)), _BOOL)
+        return _array(np.asarray(np.isin(known[0], known[1], invert=invert)), _BOOL)
     if tests.size == 0 or x.size == 0:
         return basis.full(x.shape, invert, _BOOL)
     if method == "compare_all" or (method == "auto" and tests.size <= _COMPARED):

@@ -11,6 +11,7 @@ import builtins
 import math
 import operator
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -338,7 +339,7 @@ def atleast_3d(*arys: ArrayLike) -> Any:
 
 def joined_operands(who: str, arrays: Any, dtype: Any) -> list[Any]:
     """The arrays to be joined, of one dtype. An array stands for its slices along axis 0."""
-    if isinstance(arrays, Array) or isinstance(arrays, np.ndarray):
+    if isinstance(arrays, (Array, np.ndarray)):
         if not arrays.shape:
             raise TypeError(
                 f"{who}: needs a sequence of arrays; got an array without axes"
@@ -437,8 +438,7 @@ def stack(
 
 
 def _at_least(who: str, arrays: Any, dtype: Any, widen: Any) -> list[Any]:
-    wide = [widen(x) for x in joined_operands(who, arrays, dtype)]
-    return wide
+    return [widen(x) for x in joined_operands(who, arrays, dtype)]
 
 
 @public
@@ -485,8 +485,7 @@ def block(arrays: Any) -> Array:
     Array([[1., 1., 0.],
            [7., 8., 9.]], dtype=float32)
     """
-    out, depth = _block(arrays)
-    return out
+    return _block(arrays)[0]
 
 
 def _block(xs: Any) -> tuple[Any, int]:
@@ -524,11 +523,11 @@ def _sections(who: str, n: int, spec: Any, equal: bool) -> tuple[int, ...]:
         bounds = [known_integer(b, who, "a bound") for b in spec]
         bounds = [min(b + n if b < 0 else b, n) if b >= -n else 0 for b in bounds]
         cuts = [0, *bounds, n]
-        if any(a > b for a, b in zip(cuts, cuts[1:])):
+        if any(a > b for a, b in pairwise(cuts)):
             raise ValueError(
                 f"{who}: bounds must increase within [0, {n}]; got {bounds}"
             )
-        return tuple([b - a for a, b in zip(cuts, cuts[1:])])
+        return tuple([b - a for a, b in pairwise(cuts)])
     count = known_integer(spec, who, "the number of sections")
     if count <= 0:
         raise ValueError(
@@ -664,7 +663,8 @@ def repeat(
             ]
         return _taken(x, asarray(source.astype(np.int32)), place)
     if total_repeat_length is None:
-        return operator.index(counts)  # raises, and tells where it was traced
+        operator.index(counts)  # raises, and tells where it was traced
+        raise TypeError(f"repeat: repeats {counts.aval.short()} must be known")
     return _taken(x, _repeat_sources(counts, n, total_repeat_length), place)
 
 
@@ -853,14 +853,14 @@ def tril(m: ArrayLike, k: int = 0) -> Array:
            [1., 1., 0.]], dtype=float32)
     """
     x, k = _triangle("tril", m, k)
-    return basis.select(triangle_mask(*x.shape[-2:], k), x, _zero(x))
+    return basis.select(triangle_mask(x.shape[-2], x.shape[-1], k), x, _zero(x))
 
 
 @public
 def triu(m: ArrayLike, k: int = 0) -> Array:
     """The upper triangle: zeros below the k-th diagonal"""
     x, k = _triangle("triu", m, k)
-    return basis.select(triangle_mask(*x.shape[-2:], k - 1), _zero(x), x)
+    return basis.select(triangle_mask(x.shape[-2], x.shape[-1], k - 1), _zero(x), x)
 
 
 @public

@@ -158,7 +158,7 @@ def cov(
         center = reducing.mean(x, 1, keepdims=True)
         freedom: Any = scalar(float(n - ddof), real_dtype)
     else:
-        center, total = average(x, 1, cast(w, x.dtype), True, True)
+        center = average(x, 1, cast(w, x.dtype), keepdims=True)
         mass = reducing.sum(w)
         if aweights is None or ddof == 0:
             freedom = SUB(mass, scalar(ddof, real_dtype))

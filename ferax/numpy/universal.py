@@ -9,6 +9,7 @@ are folded element by element with `lax.scan`, whose order is NumPy's: from the 
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -227,7 +228,7 @@ class ufunc:
             bounds = [*starts.host().tolist(), n]
             parts = [
                 self.reduce(x[i:j]) if j > i else self.reduce(x[i : i + 1])
-                for i, j in zip(bounds, bounds[1:])
+                for i, j in pairwise(bounds)
             ]
             return basis.moveaxis(stack(parts, 0), 0, place)
         if self.identity is None:

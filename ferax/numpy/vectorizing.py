@@ -169,12 +169,9 @@ def _checked(
 
     def checked(*arrays: Any) -> Any:
         out = function(*arrays)
-        results = out if isinstance(out, (tuple, list)) else (out,)
-        if (
-            len(cores) == 1
-            and isinstance(out, (tuple, list))
-            or len(cores) != len(results)
-        ):
+        results: Any = out if isinstance(out, (tuple, list)) else (out,)
+        is_many = isinstance(out, (tuple, list))
+        if len(cores) != len(results) or (is_many and len(cores) == 1):
             raise TypeError(
                 f"vectorize: wrong number of results: the signature has {len(cores)}, the "
                 f"function gave {len(results) if isinstance(out, (tuple, list)) else 1}"
@@ -184,7 +181,7 @@ def _checked(
         for core, r in zip(cores, results):
             if r.ndim != len(core):
                 raise ValueError(
-                    f"vectorize: a result of shape {r.shape} does not fit the core dimensions {core}"
+                    f"vectorize: a result has shape {r.shape}, the core dimensions are {core}"
                 )
         return results if isinstance(out, (tuple, list)) else results[0]
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import inspect
 import threading
+import warnings
 import weakref
 from collections.abc import Callable, Sequence
 from functools import partial, update_wrapper, wraps
@@ -54,9 +55,10 @@ class Traced:
         self.op = JitCall(fun_name, jaxpr.closed())
         pruned, used = prune(jaxpr)
         self.kept = [i for i, u in enumerate(used) if u or keep_unused]
-        self.kept_consts = [
-            c for v, c in zip(jaxpr.constvars, consts) if v in set(pruned.constvars)
-        ]
+        self.keeps_all = len(self.kept) == len(used)
+        self.donates = any(donated)
+        read = set(pruned.constvars)
+        self.kept_consts = [c for v, c in zip(jaxpr.constvars, consts) if v in read]
         self.runnable = Jaxpr(
             pruned.constvars + [pruned.invars[i] for i in self.kept],
             pruned.outvars,
@@ -77,7 +79,10 @@ class Traced:
         return unflatten(self.out_tree, [_struct(a) for a in self.out_avals])
 
     def holds(self) -> bool:
-        return all(g.holds() for g in self.guards)
+        for guard in self.guards:
+            if not guard.holds():
+                return False
+        return True
 
     def runnable_donated(self) -> tuple[bool, ...]:
         return (False,) * len(self.kept_consts) + tuple(
@@ -103,22 +108,19 @@ class Traced:
 
     def run(self, leaves: list[Any]) -> list[Any]:
         """Run the compiled program on concrete leaves."""
-        chosen = (
-            [leaves[i] for i in self.kept] if len(self.kept) != len(leaves) else leaves
-        )
+        chosen = leaves if self.keeps_all else [leaves[i] for i in self.kept]
         committed = [x._committed for x in chosen]
         device = engine().place_of(committed, self.fun_name) if any(committed) else None
-        executable, buffers = self.executable(device)
+        found = self._executables.get(device)
+        executable, consts = self.executable(device) if found is None else found
         try:
-            buffers = buffers + [
-                b if (b := x._buffer) is not None else x.buffer() for x in chosen
-            ]
-            outs = executable.run(buffers)
+            buffers = [b if (b := x._buffer) is not None else x.buffer() for x in chosen]
+            outs = executable.run(consts + buffers if consts else buffers)
         except Exception:
             for x in chosen:
                 x.buffer()  # a deleted array says so by name
             raise
-        if any(self.donated):
+        if self.donates:
             for x, donated in zip(leaves, self.donated):
                 if donated and x._buffer is not None and x._buffer.is_deleted():
                     x._host = None
@@ -453,6 +455,12 @@ class JitFunction:
         with self.table.lock:
             variants = self.table.entries.get(key, [])
             self._record(key, avals, variants)
+            if len(variants) == MAX_VARIANTS and traced.cacheable:
+                warnings.warn(
+                    f"{self.name} is traced and compiled again and again because what it reads from "
+                    f"outside keeps changing: {table_reason(self.table)}. Pass it as an argument.",
+                    stacklevel=4,
+                )
             if traced.cacheable:
                 kept = variants[-(MAX_VARIANTS - 1) :]
                 self.table.entries[key] = [*kept, traced]
@@ -512,6 +520,11 @@ class JitFunction:
 
     def _cache_size(self) -> int:
         return sum(len(v) for v in self.table.entries.values())
+
+
+def table_reason(table: _Table) -> str:
+    """The reason of the last trace, without its place."""
+    return table.history[-1].partition("): ")[2].partition(" (called")[0]
 
 
 def _signature(fun: Any) -> inspect.Signature | None:
