@@ -28,6 +28,7 @@ _ROOMS = {
         "closure_convert", "custom_gradient", "custom_jvp", "custom_vjp",
     ],
     "ferax.transforms.rematerialize": ["checkpoint", "checkpoint_policies", "remat"],
+    "ferax.lax.host": ["effects_barrier", "pure_callback"],
     "ferax.transforms.scopes": ["ensure_compile_time_eval", "named_call", "named_scope"],
     "ferax.engines.devices": [
         "Shard", "block_until_ready", "copy_to_host_async", "default_backend", "device_count",

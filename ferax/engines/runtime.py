@@ -16,6 +16,8 @@ What is subtle:
 
 from __future__ import annotations
 
+import atexit
+import collections
 import functools
 import glob
 import importlib
@@ -565,6 +567,40 @@ class CallbackErrors:
 
 
 callback_errors = CallbackErrors()
+
+
+class Unfinished:
+    """Programs with callbacks that were started and perhaps have not called them yet."""
+
+    MOST = 64  # then a new one waits for the oldest
+
+    def __init__(self) -> None:
+        self._tokens: collections.deque[Any] = collections.deque()
+
+    def add(self, token: Any) -> None:
+        """Note a program by the token that it gives when it has finished."""
+        self._tokens.append(token)
+        if len(self._tokens) > self.MOST:
+            self._wait_for_one()
+
+    def wait(self) -> None:
+        """Wait for all of them. Raises JaxRuntimeError if a callback raised."""
+        while self._tokens:
+            self._wait_for_one()
+
+    def _wait_for_one(self) -> None:
+        try:
+            token = self._tokens.popleft()
+        except IndexError:  # another thread took it
+            return
+        try:
+            token.block_until_ready()
+        except Failure as error:
+            raise translated(error) from cause(error)
+
+
+unfinished = Unfinished()
+atexit.register(unfinished.wait)  # what was to be printed is printed
 
 
 @functools.cache

@@ -887,6 +887,7 @@ class Module(NamedTuple):
     callbacks: tuple[Callable[..., Any], ...] = ()
     targets: frozenset[str] = frozenset()
     devices: tuple[Any, ...] = ()  # those of its meshes
+    ordered: bool = False  # whether callbacks are to come after those of other programs
 
 
 def lower_module(
@@ -934,6 +935,7 @@ def lower_module(
         tuple(builder.callbacks),
         frozenset(builder.targets),
         builder.devices,
+        builder.token is not None,
     )
 
 

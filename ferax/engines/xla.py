@@ -84,6 +84,7 @@ class Executable:
         where: Any,
         in_shardings: Sequence[Any] = (),
         out_shardings: Sequence[Any] = (),
+        module: stablehlo.Module | None = None,
     ):
         self.loaded = loaded
         self.in_avals = tuple(in_avals)
@@ -111,7 +112,11 @@ class Executable:
         handlers = [
             runtime.result_handler(a, w) for a, w in zip(self.out_avals, results)
         ]
-        self.run = self._runner(handlers, always_look=not single or where is not home())
+        look = not single or where is not home()
+        if module is not None and module.callbacks:
+            self.run = self._calling_runner(handlers, module.ordered)
+        else:
+            self.run = self._runner(handlers, always_look=look)
 
     def _placements(
         self, found: Any, avals: Sequence[Aval], given: Sequence[Any]
@@ -148,6 +153,26 @@ class Executable:
                 return execute(buffers).consume_with_handlers(handlers)  # type: ignore[no-any-return]
             except Failure as error:
                 raise translated(error) from cause(error)
+
+        return run
+
+    def _calling_runner(
+        self, handlers: list[Any], ordered: bool
+    ) -> Callable[..., list[Any]]:
+        """As `_runner`, for a program with callbacks, which others may have to wait for."""
+
+        def run(buffers: list[Any]) -> list[Any]:
+            if ordered:
+                runtime.unfinished.wait()
+            try:
+                results = self.loaded.execute_sharded(
+                    self.placed(buffers), with_tokens=True
+                )
+                outs = results.consume_with_handlers(handlers)
+                runtime.unfinished.add(results.consume_token())
+            except Failure as error:
+                raise translated(error) from cause(error)
+            return outs  # type: ignore[no-any-return]
 
         return run
 
@@ -404,7 +429,9 @@ class Engine:
         ins = [v.aval for v in (*jaxpr.constvars, *jaxpr.invars)]
         outs = [v.aval for v in jaxpr.outvars]
         loaded = self._load(module, where, options or {}, name)
-        return Executable(loaded, ins, outs, where, in_shardings, out_shardings)
+        return Executable(
+            loaded, ins, outs, where, in_shardings, out_shardings, module
+        )
 
     def compile(
         self,
@@ -420,7 +447,7 @@ class Engine:
         module = stablehlo.Module(text, tuple(callbacks), targets)
         where = self._at(device)
         loaded = self._load(module, where, options or {}, "text")
-        return Executable(loaded, in_avals, out_avals, where)
+        return Executable(loaded, in_avals, out_avals, where, module=module)
 
     def place_of(self, committed: Sequence[Any], who: str = "a program") -> Any:
         """Where a program runs whose arguments are committed so (falsy: they are not).
@@ -480,6 +507,10 @@ class Engine:
             return [self.get(b, a) for b, a in zip(outs, executable.out_avals)]
 
         return run
+
+    def finish_effects(self) -> None:
+        """Wait until the programs that were started have called their callbacks."""
+        runtime.unfinished.wait()
 
     def clear(self) -> None:
         """Forget the compiled programs of this process; those on disk stay."""

@@ -156,9 +156,9 @@ class DotGeneral(Multilinear):
 
     def abstract(self, x: Aval, y: Aval) -> list[Aval]:
         _check_axes(self, x, y)
-        sizes = dict(zip(_labels(self, x.ndim, y.ndim)[0], x.shape))
-        sizes |= dict(zip(_labels(self, x.ndim, y.ndim)[1], y.shape))
-        shape = tuple(sizes[c] for c in _labels(self, x.ndim, y.ndim)[2])
+        sizes = dict(zip(labels(self, x.ndim, y.ndim)[0], x.shape))
+        sizes |= dict(zip(labels(self, x.ndim, y.ndim)[1], y.shape))
+        shape = tuple(sizes[c] for c in labels(self, x.ndim, y.ndim)[2])
         return [Aval(shape, sum_dtype(self.name, x, y, self.preferred_element_type))]
 
     def numpy(self, x: Any, y: Any) -> list[Any]:
@@ -185,7 +185,7 @@ class DotGeneral(Multilinear):
 
     def transpose(self, cts: Any, args: Any) -> list[Any]:
         (ct,), (x, y) = cts, args
-        lx, ly, lz = _labels(self, x.ndim, y.ndim)
+        lx, ly, lz = labels(self, x.ndim, y.ndim)
         if type(x) is LinearInput:
             return [contract(ct, lz, y, ly, lx, self.precision, x.dtype), None]
         return [None, contract(ct, lz, x, lx, ly, self.precision, y.dtype)]
@@ -235,7 +235,7 @@ def contract(
 
 
 @lru_cache(maxsize=4096)
-def _labels(op: DotGeneral, nx: int, ny: int) -> tuple[Labels, Labels, Labels]:
+def labels(op: DotGeneral, nx: int, ny: int) -> tuple[Labels, Labels, Labels]:
     """Labels of the axes of x, y and the result: axis i of x is i, free axis j of y nx + j."""
     (cx, cy), (bx, by) = op.contract_axes, op.batch_axes
     shared = dict(zip(by + cy, bx + cx))
@@ -283,7 +283,7 @@ def _batched(
     op: DotGeneral, nx: int, ny: int, dx: int | None, dy: int | None
 ) -> tuple[DotGeneral, int]:
     """The operation on operands with a mapped axis, and where its result has that axis."""
-    lx, ly, lz = _labels(op, nx - (dx is not None), ny - (dy is not None))
+    lx, ly, lz = labels(op, nx - (dx is not None), ny - (dy is not None))
     batch = lz[: len(op.batch_axes[0])]
     contracted = tuple(lx[i] for i in op.contract_axes[0])
     if dx is not None:

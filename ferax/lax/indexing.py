@@ -15,7 +15,7 @@ Out of bounds, exactly so on every engine:
 
 What is subtle: `scatter` may write one element several times. The last update wins on the host
 and on XLA's CPU; which one wins elsewhere is not defined, so under differentiation the winners
-are determined first (`_winners`) and value and derivative both use them.
+are determined first (`Scatter.winners`) and value and derivative both use them.
 """
 
 from __future__ import annotations

@@ -4,15 +4,21 @@ The door to the rooms of this folder. Importing it also gives arrays their opera
 Rooms that few programs enter are loaded when one of their names is first asked for.
 """
 
+# ruff: isort: skip_file
 from __future__ import annotations
 
 import importlib
 from typing import TYPE_CHECKING, Any
 
-import numpy as _np
+# NumPy's abstract scalar types are for issubdtype
+from numpy import (
+    character, complexfloating, dtype, e, euler_gamma, flexible, floating, generic, inexact, inf,
+    integer, nan, newaxis, number, object_, pi, signedinteger, unsignedinteger,
+)  # fmt: skip
+from numpy.exceptions import ComplexWarning
 
 from ferax.core.array import Array as ndarray
-from ferax.dtypes import finfo, iinfo, issubdtype, result_type
+from ferax.dtypes import finfo, iinfo, result_type
 from ferax.numpy.contracting import (
     convolve, correlate, cross, dot, einsum, einsum_path, inner, kron, matmul, matvec,
     outer, tensordot, trace, vdot, vecdot, vecmat,
@@ -38,8 +44,8 @@ from ferax.numpy.grids import (
     triu_indices_from, vander,
 )  # fmt: skip
 from ferax.numpy.information import (
-    array_repr, array_str, can_cast, get_printoptions, isdtype, iterable, printoptions,
-    promote_types, save, savez, set_printoptions,
+    array_repr, array_str, can_cast, get_printoptions, isdtype, issubdtype, iterable,
+    printoptions, promote_types, save, savez, set_printoptions,
 )  # fmt: skip
 from ferax.numpy.ordering import (
     argpartition, argsort, lexsort, median, nanmedian, nanpercentile, nanquantile,
@@ -146,22 +152,7 @@ _LATER = {
 }  # fmt: skip
 _ROOM = {name: room for room, names in _LATER.items() for name in names}
 
-bool = bool_  # noqa: A001 - the public name
-dtype = _np.dtype
-e, euler_gamma, inf, nan, pi = _np.e, _np.euler_gamma, _np.inf, _np.nan, _np.pi
-newaxis = None
-
-# NumPy's abstract scalar types, for issubdtype
-character, flexible, generic, object_ = (
-    _np.character,
-    _np.flexible,
-    _np.generic,
-    _np.object_,
-)
-number, inexact, floating = _np.number, _np.inexact, _np.floating
-complexfloating, integer = _np.complexfloating, _np.integer
-signedinteger, unsignedinteger = _np.signedinteger, _np.unsignedinteger
-ComplexWarning = _np.exceptions.ComplexWarning
+bool = bool_
 
 __all__ = [
     "ComplexWarning", "abs", "absolute", "acos", "acosh", "add", "all", "allclose",

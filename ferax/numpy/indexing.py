@@ -137,6 +137,8 @@ def read(
         return _read_spans(x, parts)
     if any(n == 0 for n in x.shape):
         return _read_nothing(x, index, mode, fill_value)
+    if mode is DROP and _all_inside(x.shape, parts, wrap):
+        mode = PROMISE
     if mode is not DROP and not any(p.array.shape for p in places):
         return _read_window(x, parts, wrap)
     x, parts = _without_points(x, parts)
@@ -150,6 +152,19 @@ def read(
         fill_value if mode is DROP else None,
     )
     return basis.reshape(op(x, plan.vectors(x.shape, wrap)), plan.shape)
+
+
+def _all_inside(shape: Shape, parts: Sequence[Any], wrap: bool) -> bool:
+    """Whether all places are known to be in bounds."""
+    taking = [p for p in parts if p is not NEW]
+    for n, p in zip(shape, taking):
+        if type(p) is Places:
+            known = host_of(p.array, fetch=False)
+            if known is None:
+                return False
+            if known.size and (known.min() < (-n if wrap else 0) or known.max() >= n):
+                return False
+    return True
 
 
 def _read_spans(x: Any, parts: Sequence[Any]) -> Any:
@@ -340,7 +355,9 @@ def _combine(out: np.ndarray, index: Any, values: Any, kind: _Kind) -> bool:
         return True
     if kind is _POWER or values.size > _MANY:
         return False
-    if values.ndim:  # NumPy 2.4's ufunc.at reads past the end of values that it broadcasts
+    if (
+        values.ndim
+    ):  # NumPy 2.4's ufunc.at reads past the end of values that it broadcasts
         values = np.broadcast_to(values, out[index].shape)
     state.quiet(kind.ufunc.at, out, index, values)
     return True

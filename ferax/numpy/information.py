@@ -23,6 +23,16 @@ def promote_types(a: DTypeLike, b: DTypeLike) -> np.dtype:
         return dtypes.result_type(a, b)
 
 
+def issubdtype(arg1: DTypeLike, arg2: DTypeLike) -> bool:
+    """Whether a dtype is another one, or of an abstract kind such as `jnp.floating`.
+
+    >>> import ferax.numpy as jnp
+    >>> jnp.issubdtype(jnp.bfloat16, jnp.floating)
+    True
+    """
+    return dtypes.issubdtype(arg1, arg2)
+
+
 def can_cast(from_: Any, to: DTypeLike, casting: str = "safe") -> bool:
     """Whether a dtype (or an array's) converts to another under NumPy's casting rule.
 

@@ -117,7 +117,8 @@ def _operators() -> dict[str, Callable[..., Any]]:
     for name, parts in {**arithmetic, **comparisons}.items():
         out[f"__{name}__"] = _operator(name, *parts)
     for name, (function, *rest) in arithmetic.items():
-        op, skip = (*rest, None, ())[:2] if rest else (None, ())
+        op = rest[0] if rest else None
+        skip = rest[1] if len(rest) > 1 else ()
         out[f"__r{name}__"] = _operator(f"r{name}", function, op, skip, True)
     return out
 
@@ -268,6 +269,23 @@ def _shards(self: Any) -> Any:
     return engine().shards(self)
 
 
+# what only arrays with values have; `Concrete` defines them
+_OF_VALUES = (
+    "addressable_data", "addressable_shards", "committed", "copy_to_host_async", "device",
+    "devices", "global_shards", "is_fully_addressable", "is_fully_replicated", "sharding",
+)  # fmt: skip
+
+
+def _unplaced(name: str) -> property:
+    def refuse(self: Any) -> Any:
+        raise AttributeError(
+            f"a traced array ({self.aval.short()}) has no {name!r}: where its values will be is "
+            "decided when the program runs. Ask the array that you pass in, or the result."
+        )
+
+    return property(refuse)
+
+
 def _flat(self: Any) -> Any:
     raise NotImplementedError(
         "arrays do not implement the arr.flat property: use arr.flatten()"
@@ -350,6 +368,8 @@ def install() -> None:
         setattr(Array, name, method)
     for name, getter in _PROPERTIES.items():
         setattr(Array, name, property(getter))
+    for name in _OF_VALUES:
+        setattr(Array, name, _unplaced(name))
     Concrete.addressable_data = _addressable_data  # type: ignore[attr-defined]
     for name in ("addressable_shards", "global_shards"):
         setattr(Concrete, name, property(_shards))

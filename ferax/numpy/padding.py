@@ -235,7 +235,7 @@ def _ramp(x: Any, widths: Widths, ends: list[tuple[Any, Any]]) -> Any:
 
 
 def _statistic(x: Any, widths: Widths, mode: str, stat_length: Any) -> Any:
-    reduce = {
+    reduce: Any = {
         "maximum": reducing.max, "minimum": reducing.min, "mean": reducing.mean,
         "median": ordering.median,
     }[mode]  # fmt: skip

@@ -46,7 +46,10 @@ class _ScalarMeta(type):
 def _scalar_type(dtype: Any) -> Any:
     dtype = np.dtype(dtype)
     kind = _ScalarMeta(dtype.name, (), {"dtype": dtype, "__module__": "ferax.numpy"})
-    kind.__doc__ = f"The dtype {dtype.name}; `jnp.{dtype.name}(x)` is `jnp.asarray(x, dtype={dtype.name})`."
+    name = dtype.name
+    kind.__doc__ = (
+        f"The dtype {name}; `jnp.{name}(x)` is `jnp.asarray(x, dtype={name})`."
+    )
     return kind
 
 

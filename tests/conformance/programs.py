@@ -38,6 +38,11 @@ class Program:
     source: str
     shapes: list[Shape]
 
+    @property
+    def has_forward_mode(self) -> bool:
+        """Whether nothing in it has a derivative in reverse mode only."""
+        return "custom_vjp" not in self.source
+
     def function(self) -> Callable[..., Any]:
         """The Python function; its results are a tuple of arrays, the first one floating."""
         import ferax
@@ -62,7 +67,8 @@ def generate(seed: int) -> Program:
     with writer.indented():
         scope = writer.statements(list(arguments), choice.randint(3, 7), depth=2)
         floats = [n for n in scope if n.kind == "float" and n not in arguments]
-        results = [writer.expression("float", (), scope)]
+        means = [f"jnp.mean({n.text})" for n in floats]
+        results = [f"jnp.sin({' + '.join(means)})" if means else "jnp.sum(x0)"]
         results += [n.text for n in floats[-2:]]
         results += [n.text for n in scope if n.kind != "float"][-1:]
         writer.line(f"return {', '.join(results)},")
@@ -168,9 +174,11 @@ class Writer:
                 texts.append(
                     near[-1].text if near else self.expression(kind, shape, inner)
                 )
-            # a carry stays small, whatever the body does
+            # all that was computed matters, and a carry stays small
+            last = [n.text for n in new if n.kind == "float"][-1:]
+            rest = "".join(f" + 0.3 * jnp.mean({t})" for t in last)
             texts = [
-                f"jnp.sin({t})" if kind == "float" else t
+                f"jnp.sin({t}{rest})" if kind == "float" else t
                 for t, (kind, _) in zip(texts, results)
             ]
             self.line(f"return {', '.join(texts)}")
@@ -706,21 +714,20 @@ def wrapped(w: Writer, scope: list[Name], depth: int) -> Any:
     x = w.some(scope)
     p = Name(w.fresh("p"), "float", x.shape)
     f = w.function([p], scope, depth, [("float", x.shape)], w.choice.randint(1, 3))
-    how = w.choice.choice(
-        ("ferax.jit", "ferax.checkpoint", "ferax.jit", "own", "ferax.custom_vjp")
-    )
-    if how == "own":
+    ways = ["ferax.jit", "ferax.checkpoint", "ferax.jit", "custom_jvp"]
+    # at the top only, where no forward mode runs over it
+    how = w.choice.choice(ways + (["custom_vjp"] if depth == 2 else []))
+    if how == "custom_jvp":
         own = w.fresh("g")
         w.line(f"{own} = ferax.custom_jvp(lambda x: jnp.sin(x) * 0.5)")
         w.line(f"{own}.defjvp(lambda p, t: ({own}(*p), 0.5 * jnp.cos(p[0]) * t[0]))")
         return w.assign(f"{own}({f}({x.text}))", x.shape)
-    if how == "ferax.custom_vjp":
+    if how == "custom_vjp":
         own = w.fresh("g")
         w.line(f"{own} = ferax.custom_vjp(lambda x: jnp.sin(x) * 0.5)")
         w.line(
             f"{own}.defvjp(lambda x: ({own}(x), x), "
             "lambda x, ct: (0.5 * jnp.cos(x) * ct,))"
         )
-        # only reverse mode knows its derivative
         return w.assign(f"{own}({f}({x.text}))", x.shape)
     return w.assign(f"{how}({f})({x.text})", x.shape)

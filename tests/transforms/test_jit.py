@@ -68,10 +68,8 @@ def test_static_arguments():
 
 def test_static_values_of_different_types_are_different():
     """1, 1.0 and True are equal in Python, but not the same argument."""
-    f = ferax.jit(
-        lambda x, s: x * 0 + (10 if s is True else 20 if type(s) is int else 30),
-        static_argnums=1,
-    )
+    names = {bool: 10, int: 20, float: 30}
+    f = ferax.jit(lambda x, s: x * 0 + names[type(s)], static_argnums=1)
     assert [int(f(0, s)) for s in (True, 1, 1.0)] == [10, 20, 30]
 
 

@@ -1,0 +1,229 @@
+"""Functions along axes: softmax and its relatives, standardisation, one-hot vectors.
+
+Exponentials are taken relative to the largest element, which is a constant for derivatives, as it
+cancels. Elements that are -inf or masked by `where` contribute exactly nothing, to values and to
+derivatives, whatever they hold. A logsumexp of nothing is -inf, with derivatives 0.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import ferax.numpy as jnp
+from ferax import dtypes
+from ferax.core.array import Array
+from ferax.errors import public
+from ferax.lax.marks import stop_gradient
+from ferax.numpy.promoting import ArrayLike, inexact, promote_inexact
+from ferax.shapes import canonical_axis
+
+Axis = int | tuple[int, ...] | None
+
+
+def _masked(x: Any, where: Any) -> Any:
+    return x if where is None else jnp.where(where, x, -jnp.inf)
+
+
+def _largest(x: Any, axis: Axis) -> Any:
+    """The largest element, as a constant; 0 where there is none but -inf or one is inf."""
+    top = stop_gradient(jnp.max(x, axis, keepdims=True, initial=-jnp.inf))
+    return jnp.where(jnp.isfinite(top), top, 0)
+
+
+@public
+def softmax(x: ArrayLike, axis: Axis = -1, where: ArrayLike | None = None) -> Array:
+    """exp(x) / Σ exp(x) along axes.
+
+    Args:
+      x: real.
+      axis: one or several axes; None means all.
+      where: bool, broadcasts to x: the elements that take part. The others give 0.
+
+    Where all elements are masked the result is 0; where they are all -inf it is nan.
+
+    >>> import ferax
+    >>> x = ferax.numpy.array([1.0, 2.0, 3.0])
+    >>> ferax.nn.softmax(x)
+    Array([0.09003057, 0.24472848, 0.66524094], dtype=float32)
+    >>> ferax.nn.softmax(x, where=ferax.numpy.array([True, False, True]))
+    Array([0.11920291, 0.        , 0.880797  ], dtype=float32)
+    """
+    x = inexact("softmax", x)
+    if where is None:
+        top = stop_gradient(jnp.max(x, axis, keepdims=True, initial=-jnp.inf))
+        e = jnp.exp(x - top)
+        return e / jnp.sum(e, axis, keepdims=True)
+    x = _masked(x, where)
+    e = jnp.exp(x - _largest(x, axis))
+    total = jnp.sum(e, axis, keepdims=True)
+    return e / jnp.where(total == 0, 1, total)
+
+
+@public
+def log_softmax(x: ArrayLike, axis: Axis = -1, where: ArrayLike | None = None) -> Array:
+    """log(softmax(x)) = x - log Σ exp(x) along axes.
+
+    Args:
+      x: real.
+      axis: one or several axes; None means all.
+      where: bool, broadcasts to x: the elements that take part. The others give -inf.
+
+    >>> import ferax
+    >>> ferax.nn.log_softmax(ferax.numpy.array([0.0, 0.0, -ferax.numpy.inf]))
+    Array([-0.6931472, -0.6931472,       -inf], dtype=float32)
+    """
+    x = inexact("log_softmax", x)
+    if where is None:
+        top = stop_gradient(jnp.max(x, axis, keepdims=True, initial=-jnp.inf))
+        shifted = x - top
+        return shifted - jnp.log(jnp.sum(jnp.exp(shifted), axis, keepdims=True))
+    x = _masked(x, where)
+    shifted = x - _largest(x, axis)
+    total = jnp.sum(jnp.exp(shifted), axis, keepdims=True)
+    return shifted - jnp.log(jnp.where(total == 0, 1, total))
+
+
+@public
+def logsumexp(
+    a: ArrayLike,
+    axis: Axis = None,
+    b: ArrayLike | None = None,
+    keepdims: bool = False,
+    return_sign: bool = False,
+    where: ArrayLike | None = None,
+) -> Array | tuple[Array, Array]:
+    """log Σ b exp(a) along axes.
+
+    Args:
+      a: real or complex.
+      axis: one or several axes; None means all.
+      b: factors that broadcast to a; where they are 0, a does not count, whatever it is.
+      keepdims: keep the reduced axes with size 1.
+      return_sign: give (log |Σ|, sign of Σ) instead of a logarithm that is nan for Σ < 0.
+      where: bool, broadcasts to a: the elements that take part.
+
+    >>> import ferax
+    >>> x = ferax.numpy.array([1000.0, 1000.0])
+    >>> ferax.nn.logsumexp(x)
+    Array(1000.6931, dtype=float32)
+    >>> ferax.nn.logsumexp(x, b=ferax.numpy.array([1.0, -2.0]), return_sign=True)
+    (Array(1000., dtype=float32), Array(-1., dtype=float32))
+    """
+    if b is None:
+        a = inexact("logsumexp", a)
+        a = _masked(a, where)
+    else:
+        a, b = promote_inexact("logsumexp", a, b)
+        counts = b != 0 if where is None else (b != 0) & where
+        a, b = _masked(a, counts), jnp.where(counts, b, 0)
+    top = _largest(a.real if dtypes.is_complex(a.dtype) else a, axis)
+    terms = jnp.exp(a - top)
+    total = jnp.sum(terms if b is None else b * terms, axis, keepdims=True)
+    empty = total == 0
+    filled = jnp.where(empty, 1, total)
+    sign = jnp.sign(total)
+    if return_sign:
+        filled = jnp.abs(filled)
+    elif not dtypes.is_complex(a.dtype):
+        filled = jnp.where(sign < 0, jnp.nan, filled)
+    out = jnp.where(empty, -jnp.inf, jnp.log(filled) + top)
+    if not keepdims:
+        out, sign = (
+            jnp.squeeze(out, _reduced(a, axis)),
+            jnp.squeeze(sign, _reduced(a, axis)),
+        )
+    return (out, sign) if return_sign else out
+
+
+def _reduced(x: Any, axis: Axis) -> tuple[int, ...]:
+    if axis is None:
+        return tuple(range(x.ndim))
+    axes = axis if isinstance(axis, tuple | list) else (axis,)
+    return tuple(canonical_axis(a, x.ndim) for a in axes)
+
+
+@public
+def logmeanexp(
+    x: ArrayLike,
+    axis: Axis = None,
+    where: ArrayLike | None = None,
+    keepdims: bool = False,
+) -> Array:
+    """log of the mean of exp(x) along axes; see `logsumexp`.
+
+    >>> import ferax
+    >>> ferax.nn.logmeanexp(ferax.numpy.array([1000.0, 1000.0]))
+    Array(1000., dtype=float32)
+    """
+    x = inexact("logmeanexp", x)
+    total = logsumexp(x, axis, where=where, keepdims=keepdims)
+    counted = (
+        jnp.ones_like(x) if where is None else jnp.where(where, jnp.ones_like(x), 0)
+    )
+    return total - jnp.log(jnp.sum(counted, axis, keepdims=keepdims))
+
+
+@public
+def standardize(
+    x: ArrayLike,
+    axis: Axis = -1,
+    mean: ArrayLike | None = None,
+    variance: ArrayLike | None = None,
+    epsilon: ArrayLike = 1e-5,
+    where: ArrayLike | None = None,
+    *,
+    algorithm: str = "fast",
+) -> Array:
+    """(x - mean) / √(variance + epsilon) along axes.
+
+    Args:
+      x: real.
+      axis: one or several axes; None means all.
+      mean, variance: broadcast to x; those of x if None.
+      epsilon: added to the variance.
+      where: bool, broadcasts to x: the elements that mean and variance are computed of.
+      algorithm: "fast", the mean of squares minus the square of the mean, or "stable", the mean
+        of squared distances from the mean.
+
+    >>> import ferax
+    >>> ferax.nn.standardize(ferax.numpy.arange(4.0))
+    Array([-1.3416355, -0.4472118,  0.4472118,  1.3416355], dtype=float32)
+    """
+    if algorithm not in ("fast", "stable"):
+        raise ValueError(
+            f'standardize: algorithm must be "fast" or "stable"; got {algorithm!r}'
+        )
+    x = inexact("standardize", x)
+    if mean is None:
+        mean = jnp.mean(x, axis, keepdims=True, where=where)
+    if variance is None:
+        if algorithm == "fast":
+            squares = jnp.mean(jnp.square(x), axis, keepdims=True, where=where)
+            variance = squares - jnp.square(mean)
+        else:
+            variance = jnp.mean(jnp.square(x - mean), axis, keepdims=True, where=where)
+    return (x - mean) / jnp.sqrt(variance + jnp.asarray(epsilon, x.dtype))
+
+
+@public
+def one_hot(x: Any, num_classes: int, *, dtype: Any = None, axis: int = -1) -> Array:
+    """1 at the place given by x along a new axis, 0 elsewhere.
+
+    Args:
+      x: classes, (…); those outside of [0, num_classes) give zeros only.
+      num_classes: size of the new axis.
+      dtype: of the result; the default floating dtype if None.
+      axis: where the new axis stands in the result.
+
+    >>> import ferax
+    >>> ferax.nn.one_hot(ferax.numpy.array([0, 2, 7]), 3)
+    Array([[1., 0., 0.],
+           [0., 0., 1.],
+           [0., 0., 0.]], dtype=float32)
+    """
+    x = jnp.asarray(x)
+    place = canonical_axis(axis, x.ndim + 1, "one_hot")
+    classes = jnp.arange(num_classes, dtype=x.dtype if x.dtype != bool else "int32")
+    classes = classes.reshape((num_classes, *(1,) * (x.ndim - place)))
+    hot = jnp.expand_dims(x, place) == classes
+    return hot.astype(float if dtype is None else dtype)
