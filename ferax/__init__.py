@@ -48,8 +48,9 @@ _SCOPES = [
 ]  # fmt: skip
 
 _SUBMODULES = [
-    "ad_checkpoint", "config", "custom_derivatives", "dtypes", "errors", "flatten_util", "lax",
-    "nn", "numpy", "random", "sharding", "stages", "tree", "tree_util",
+    "ad_checkpoint", "config", "custom_batching", "custom_derivatives", "debug", "dtypes",
+    "errors", "experimental", "flatten_util", "lax", "nn", "numpy", "ops", "random", "sharding",
+    "stages", "test_util", "tree", "tree_util",
 ]  # fmt: skip
 
 _HOME = {name: room for room, names in _ROOMS.items() for name in names}

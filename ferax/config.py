@@ -223,6 +223,8 @@ class Config(threading.local):
     compilation_cache_dir: str | None
     compilation_cache_max_size: int
 
+    examine_results: bool = False  # whether a flag asks to look at each result
+
     _key: tuple[int, int] = (-1, 0)  # (_updates at that time, the key)
 
     def update(self, name: str, value: Any) -> None:
@@ -240,6 +242,8 @@ class Config(threading.local):
         name = flag_name(name)
         setattr(Config, name, _parsed(name, value))
         _updates += 1
+        Config.examine_results = any(vars(Config)[f] for f in _EXAMINING)
+        self._note_examining()
 
     def trace_key(self) -> int:
         """A number that is the same iff all flags that alter traced programs are.
@@ -248,6 +252,14 @@ class Config(threading.local):
         """
         updates, key = self._key
         return key if updates == _updates else self._renewed_key()
+
+    def _note_examining(self) -> None:
+        """Keep `examine_results` true to the flags of this thread."""
+        if any(f in self.__dict__ for f in _EXAMINING):
+            value = any(getattr(self, f) for f in _EXAMINING)
+            threading.local.__setattr__(self, "examine_results", value)
+        elif "examine_results" in self.__dict__:
+            threading.local.__delattr__(self, "examine_results")
 
     def _renewed_key(self) -> int:
         key = _key_number(tuple(getattr(self, name) for name in _TRACED))
@@ -277,6 +289,7 @@ class Config(threading.local):
 
 
 _TRACED = tuple(flag.name for flag in FLAGS.values() if flag.traced)
+_EXAMINING = ("enable_checks", "debug_nans", "debug_infs")
 
 for _flag in FLAGS.values():
     _given = os.environ.get(f"FERAX_{_flag.name.upper()}")
@@ -286,6 +299,7 @@ for _flag in FLAGS.values():
         _flag.default if _given is None else _parsed(_flag.name, _given),
     )
 
+Config.examine_results = any(vars(Config)[f] for f in _EXAMINING)
 config = Config()
 
 
@@ -300,6 +314,7 @@ class _Override(ContextDecorator):
     def __enter__(self) -> None:
         self.outer.append(config.__dict__.get(self.name, _UNSET))
         threading.local.__setattr__(config, self.name, self.value)
+        config._note_examining()
         config._renewed_key()
 
     def __exit__(self, *exception: Any) -> None:
@@ -308,6 +323,7 @@ class _Override(ContextDecorator):
             threading.local.__delattr__(config, self.name)
         else:
             threading.local.__setattr__(config, self.name, outer)
+        config._note_examining()
         config._renewed_key()
 
 

@@ -287,8 +287,7 @@ class Concrete(Array):
             ", weak_type=True" if self.weak_type else ""
         )
         if self.size == 0:
-            empty = "[]" if self.shape == (0,) else f"[], shape={self.shape}"
-            return f"Array({empty}, {kind})"
+            return f"Array([], shape={self.shape}, {kind})"
         body = np.array2string(
             self.host(), separator=", ", prefix="Array(", suffix=", )"
         )

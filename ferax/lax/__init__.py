@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
+from typing import Any
+
 from ferax.lax.applying import (
     scatter_apply,
 )
@@ -115,6 +118,12 @@ from ferax.lax.marks import (
 from ferax.lax.pooling import (
     reduce_window,
     reduce_window_shape_tuple,
+)
+from ferax.lax.ragged import (
+    RaggedDotDimensionNumbers,
+    ragged_dot,
+    ragged_dot_general,
+    scaled_dot,
 )
 from ferax.lax.reduction import (
     argmax,
@@ -236,6 +245,11 @@ from ferax.lax.transcendental import (
 )
 
 __all__ = [
+    "RaggedDotDimensionNumbers",
+    "ragged_dot",
+    "ragged_dot_general",
+    "scaled_dot",
+    "linalg",
     "AccuracyMode",
     "ConvDimensionNumbers",
     "DotAlgorithm",
@@ -429,3 +443,9 @@ __all__ = [
     "while_loop",
     "zeta",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "linalg":  # loaded when it is first named
+        return importlib.import_module("ferax.lax.linalg")
+    raise AttributeError(f"module 'ferax.lax' has no attribute {name!r}")

@@ -315,13 +315,13 @@ def cholesky_update(r_matrix: Any, w_vector: Any) -> Any:
       w_vector: floating, (n,).
 
     >>> from ferax import lax, numpy as jnp
-    >>> lax.linalg.cholesky_update(jnp.eye(2), jnp.array([0., 1.])) ** 2
-    Array([[1.       , 0.       ],
-           [0.       , 1.9999999]], dtype=float32)
+    >>> r = lax.linalg.cholesky_update(jnp.eye(2), jnp.array([1., 1.]))
+    >>> jnp.allclose(r.T @ r, jnp.array([[2., 1.], [1., 2.]]))
+    Array(True, dtype=bool)
     """
     r, w = matrix_operand("cholesky_update", r_matrix, square=True), to_array(w_vector)
     # the triangle of QR of the rows of R and w, with rows signed so that its diagonal is positive
-    _, u = Qr(False, False)(*[Concatenate(r.ndim - 2)(r, as_row(w))])
+    _, u = Qr(False, False).bind(Concatenate(r.ndim - 2)(r, as_row(w)))
     sign = basis.select(el.lt(diagonal(u), 0), -1.0, 1.0)
     return basis.mul(u, as_column(basis.convert(sign, u.dtype)))
 
@@ -786,10 +786,10 @@ def householder_product(a: Any, taus: Any) -> Any:
       taus: the reflectors' factors, (…, k), k <= n.
 
     >>> from ferax import lax, numpy as jnp
-    >>> lax.linalg.householder_product(jnp.ones((3, 2)), jnp.zeros(2))
-    Array([[1., 0.],
-           [0., 1.],
-           [0., 0.]], dtype=float32)
+    >>> lax.linalg.householder_product(jnp.ones((3, 2)), jnp.ones(2))
+    Array([[ 0.,  1.],
+           [-1.,  1.],
+           [-1.,  0.]], dtype=float32)
     """
     a = matrix_operand("householder_product", a)
     return HouseholderProduct()(a, to_array(taus, "householder_product", "taus"))

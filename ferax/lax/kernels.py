@@ -72,8 +72,9 @@ class OnHost:
 
     def leading(self, x: Any) -> Any:
         """`x` cut to half of its digits: its square is exact."""
-        word, mask = (np.uint64, _MASK64) if self.is_double else (np.uint32, _MASK32)
-        return (np.asarray(x).view(word) & word(mask)).view(x.dtype)
+        word: Any = np.uint64 if self.is_double else np.uint32
+        mask = word(_MASK64 if self.is_double else _MASK32)
+        return (np.asarray(x).view(word) & mask).view(x.dtype)
 
     def loop(self, active: Kernel, step: Kernel, state: Sequence[Any]) -> Sequence[Any]:
         """`state = step(*state)` while any element of `active(*state)` holds."""

@@ -169,8 +169,8 @@ def erf(x: ArrayLike) -> Array:
 
     >>> import ferax.numpy as jnp
     >>> from ferax import lax
-    >>> lax.erf(jnp.array([0.0, 0.5, jnp.inf]))
-    Array([0.       , 0.5204999, 1.       ], dtype=float32)
+    >>> lax.erf(jnp.array([0.0, 0.5, jnp.inf])).round(4)
+    Array([0.    , 0.5205, 1.    ], dtype=float32)
     """
     return Erf()(to_array(x, "erf", "x"))
 
@@ -181,8 +181,8 @@ def erfc(x: ArrayLike) -> Array:
 
     >>> import ferax.numpy as jnp
     >>> from ferax import lax
-    >>> lax.erfc(jnp.array([0.0, 5.0]))
-    Array([1.0000000e+00, 1.5374598e-12], dtype=float32)
+    >>> 1 - lax.erf(5.0), (lax.erfc(5.0) * 1e12).round(2)
+    (Array(0., dtype=float32, weak_type=True), Array(1.54, dtype=float32, weak_type=True))
     """
     return Erfc()(to_array(x, "erfc", "x"))
 
@@ -255,8 +255,8 @@ def lgamma(x: ArrayLike) -> Array:
 
     >>> import ferax.numpy as jnp
     >>> from ferax import lax
-    >>> lax.lgamma(jnp.array([0.5, 1.0, 5.0]))
-    Array([0.5723649, 0.       , 3.1780539], dtype=float32)
+    >>> lax.lgamma(jnp.array([0.5, 1.0, 5.0])).round(4)
+    Array([0.5724, 0.    , 3.1781], dtype=float32)
     """
     return LGAMMA(to_array(x, "lgamma", "x"))
 
@@ -275,8 +275,8 @@ def polygamma(m: ArrayLike, x: ArrayLike) -> Array:
 
     >>> import ferax.numpy as jnp
     >>> from ferax import lax
-    >>> lax.polygamma(1.0, jnp.array([1.0, 2.0]))
-    Array([1.644934  , 0.64493406], dtype=float32)
+    >>> lax.polygamma(1.0, jnp.array([1.0, 2.0])).round(4)
+    Array([1.6449, 0.6449], dtype=float32)
     """
     return POLYGAMMA(*pair("polygamma", m, x))
 
@@ -302,8 +302,8 @@ def zeta(x: ArrayLike, q: ArrayLike) -> Array:
 
     >>> import ferax.numpy as jnp
     >>> from ferax import lax
-    >>> lax.zeta(jnp.array([2.0, 4.0]), 1.0)
-    Array([1.644934 , 1.0823232], dtype=float32)
+    >>> lax.zeta(jnp.array([2.0, 4.0]), 1.0).round(4)
+    Array([1.6449, 1.0823], dtype=float32)
     """
     return Zeta()(*pair("zeta", x, q))
 
@@ -383,8 +383,8 @@ def igamma(a: ArrayLike, x: ArrayLike) -> Array:
 
     >>> import ferax.numpy as jnp
     >>> from ferax import lax
-    >>> lax.igamma(jnp.array([1.0, 2.0]), 1.0)
-    Array([0.63212055, 0.26424113], dtype=float32)
+    >>> lax.igamma(jnp.array([1.0, 2.0]), 1.0).round(4)
+    Array([0.6321, 0.2642], dtype=float32)
     """
     return Igamma()(*pair("igamma", a, x))
 
@@ -409,8 +409,8 @@ def random_gamma_grad(a: ArrayLike, sample: ArrayLike) -> Array:
 
     >>> import ferax.numpy as jnp
     >>> from ferax import lax
-    >>> lax.random_gamma_grad(jnp.array([1.0, 2.0]), jnp.array([1.0, 3.0]))
-    Array([1.173563 , 1.3217986], dtype=float32)
+    >>> lax.random_gamma_grad(jnp.array([1.0, 2.0]), jnp.array([1.0, 3.0])).round(4)
+    Array([1.1736, 1.3218], dtype=float32)
     """
     return RandomGammaGrad()(*pair("random_gamma_grad", a, sample))
 
@@ -446,7 +446,7 @@ def betainc(a: ArrayLike, b: ArrayLike, x: ArrayLike) -> Array:
 
     >>> import ferax.numpy as jnp
     >>> from ferax import lax
-    >>> lax.betainc(1.0, 2.0, jnp.array([0.0, 0.5, 1.0]))
+    >>> lax.betainc(1.0, 2.0, jnp.array([0.0, 0.5, 1.0])).round(4)
     Array([0.  , 0.75, 1.  ], dtype=float32)
     """
     return RegularizedIncompleteBeta()(*operands("betainc", a, b, x))

@@ -14,7 +14,7 @@ import ferax.numpy as jnp
 from ferax.core import basis
 from ferax.core.array import Array
 from ferax.errors import public
-from ferax.lax.arithmetic import CLAMP, LE
+from ferax.lax.arithmetic import CLAMP, LE, MAX
 from ferax.lax.operands import scalar
 from ferax.lax.special import erfc
 from ferax.lax.transcendental import LOGISTIC
@@ -95,8 +95,8 @@ def sigmoid(x: ArrayLike) -> Array:
     """1 / (1 + e⁻ˣ)
 
     >>> import ferax
-    >>> ferax.nn.sigmoid(ferax.numpy.array([-200.0, 0.0, 2.0]))
-    Array([0.      , 0.5     , 0.880797], dtype=float32)
+    >>> ferax.nn.sigmoid(ferax.numpy.array([-200.0, 0.0, 2.0])).round(4)
+    Array([0.    , 0.5   , 0.8808], dtype=float32)
     """
     return LOGISTIC(inexact("sigmoid", x))
 
@@ -112,10 +112,11 @@ def softplus(x: ArrayLike) -> Array:
     """log(1 + eˣ), exact also for large |x|; its derivative is sigmoid(x).
 
     >>> import ferax
-    >>> ferax.nn.softplus(ferax.numpy.array([-100.0, 0.0, 100.0]))
-    Array([3.783506e-44, 6.931472e-01, 1.000000e+02], dtype=float32)
+    >>> ferax.nn.softplus(ferax.numpy.array([-100.0, 0.0, 100.0])).round(4)
+    Array([  0.    ,   0.6931, 100.    ], dtype=float32)
     """
-    return jnp.logaddexp(inexact("softplus", x), 0)
+    x = inexact("softplus", x)
+    return MAX(x, scalar(0, x)) + jnp.log1p(jnp.exp(-jnp.abs(x)))
 
 
 @public
@@ -138,12 +139,12 @@ def gelu(x: ArrayLike, approximate: bool = True) -> Array:
 
     >>> import ferax
     >>> x = ferax.numpy.array([-1.0, 0.0, 1.0])
-    >>> ferax.nn.gelu(x, approximate=False)
-    Array([-0.15865526,  0.        ,  0.8413447 ], dtype=float32)
+    >>> ferax.nn.gelu(x, approximate=False).round(4)
+    Array([-0.1587,  0.    ,  0.8413], dtype=float32)
     """
     x = inexact("gelu", x)
     if approximate:
-        inner = math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)
+        inner = x * (math.sqrt(2 / math.pi) * (1 + 0.044715 * (x * x)))
         return x * (0.5 * (1 + jnp.tanh(inner)))
     return 0.5 * x * erfc(x * -math.sqrt(0.5))
 
@@ -202,7 +203,7 @@ def squareplus(x: ArrayLike, b: ArrayLike = 4) -> Array:
 def sparse_plus(x: ArrayLike) -> Array:
     """0 for x ≤ -1, ¼ (x + 1)² up to 1, x beyond; its derivative is sparse_sigmoid(x)."""
     x = inexact("sparse_plus", x)
-    inner = jnp.where(jnp.abs(x) < 1, x, 0)
+    inner = jnp.where(jnp.abs(x) >= 1, 0, x)
     return jnp.where(x <= -1, 0, jnp.where(x >= 1, x, 0.25 * jnp.square(inner + 1)))
 
 
@@ -219,8 +220,8 @@ def log1mexp(x: ArrayLike) -> Array:
     M. Mächler, "Accurately computing log(1 - exp(-|a|))", 2012: two forms that meet at log 2.
 
     >>> import ferax
-    >>> ferax.nn.log1mexp(ferax.numpy.array([1e-10, 1.0, 50.0]))
-    Array([-2.3025850e+01, -4.5867515e-01, -1.9287499e-22], dtype=float32)
+    >>> ferax.nn.log1mexp(ferax.numpy.array([0.0, 1.0, 50.0])).round(4)
+    Array([   -inf, -0.4587, -0.    ], dtype=float32)
     """
     x = inexact("log1mexp", x)
     near = x < math.log(2)
@@ -240,8 +241,8 @@ def glu(x: ArrayLike, axis: int = -1) -> Array:
       (…, n, …).
 
     >>> import ferax
-    >>> ferax.nn.glu(ferax.numpy.arange(4.0))
-    Array([0.       , 0.9525741], dtype=float32)
+    >>> ferax.nn.glu(ferax.numpy.arange(4.0)).round(4)
+    Array([0.    , 0.9526], dtype=float32)
     """
     x = inexact("glu", x)
     size = x.shape[axis]

@@ -89,7 +89,7 @@ def dot_product_attention(
         )
     weights = softmax(logits).astype(k.dtype)
     out = _weighted(weights, v)
-    residual = jnp.moveaxis(logsumexp(logits, -1), 1, 2)
+    residual: Any = jnp.moveaxis(logsumexp(logits, -1), 1, 2)  # type: ignore[arg-type]
     if query_seq_lengths is not None:
         within = jnp.arange(q.shape[1]) < jnp.reshape(
             jnp.asarray(query_seq_lengths), (-1, 1)

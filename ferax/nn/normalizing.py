@@ -26,8 +26,15 @@ def _masked(x: Any, where: Any) -> Any:
 
 def _largest(x: Any, axis: Axis) -> Any:
     """The largest element, as a constant; 0 where there is none but -inf or one is inf."""
-    top = stop_gradient(jnp.max(x, axis, keepdims=True, initial=-jnp.inf))
+    top = _top(x, axis)
     return jnp.where(jnp.isfinite(top), top, 0)
+
+
+def _top(x: Any, axis: Axis) -> Any:
+    """The largest element, as a constant; -inf if there are none."""
+    if x.size:
+        return stop_gradient(jnp.max(x, axis, keepdims=True))
+    return stop_gradient(jnp.max(x, axis, keepdims=True, initial=-jnp.inf))
 
 
 @public
@@ -43,15 +50,14 @@ def softmax(x: ArrayLike, axis: Axis = -1, where: ArrayLike | None = None) -> Ar
 
     >>> import ferax
     >>> x = ferax.numpy.array([1.0, 2.0, 3.0])
-    >>> ferax.nn.softmax(x)
-    Array([0.09003057, 0.24472848, 0.66524094], dtype=float32)
-    >>> ferax.nn.softmax(x, where=ferax.numpy.array([True, False, True]))
-    Array([0.11920291, 0.        , 0.880797  ], dtype=float32)
+    >>> ferax.nn.softmax(x).round(4)
+    Array([0.09  , 0.2447, 0.6652], dtype=float32)
+    >>> ferax.nn.softmax(x, where=ferax.numpy.array([True, False, True])).round(4)
+    Array([0.1192, 0.    , 0.8808], dtype=float32)
     """
     x = inexact("softmax", x)
     if where is None:
-        top = stop_gradient(jnp.max(x, axis, keepdims=True, initial=-jnp.inf))
-        e = jnp.exp(x - top)
+        e = jnp.exp(x - _top(x, axis))
         return e / jnp.sum(e, axis, keepdims=True)
     x = _masked(x, where)
     e = jnp.exp(x - _largest(x, axis))
@@ -69,13 +75,12 @@ def log_softmax(x: ArrayLike, axis: Axis = -1, where: ArrayLike | None = None) -
       where: bool, broadcasts to x: the elements that take part. The others give -inf.
 
     >>> import ferax
-    >>> ferax.nn.log_softmax(ferax.numpy.array([0.0, 0.0, -ferax.numpy.inf]))
-    Array([-0.6931472, -0.6931472,       -inf], dtype=float32)
+    >>> ferax.nn.log_softmax(ferax.numpy.array([0.0, 0.0, -ferax.numpy.inf])).round(4)
+    Array([-0.6931, -0.6931,    -inf], dtype=float32)
     """
     x = inexact("log_softmax", x)
     if where is None:
-        top = stop_gradient(jnp.max(x, axis, keepdims=True, initial=-jnp.inf))
-        shifted = x - top
+        shifted = x - _top(x, axis)
         return shifted - jnp.log(jnp.sum(jnp.exp(shifted), axis, keepdims=True))
     x = _masked(x, where)
     shifted = x - _largest(x, axis)
@@ -104,8 +109,8 @@ def logsumexp(
 
     >>> import ferax
     >>> x = ferax.numpy.array([1000.0, 1000.0])
-    >>> ferax.nn.logsumexp(x)
-    Array(1000.6931, dtype=float32)
+    >>> ferax.nn.logsumexp(x).round(2)
+    Array(1000.69, dtype=float32)
     >>> ferax.nn.logsumexp(x, b=ferax.numpy.array([1.0, -2.0]), return_sign=True)
     (Array(1000., dtype=float32), Array(-1., dtype=float32))
     """
@@ -186,8 +191,8 @@ def standardize(
         of squared distances from the mean.
 
     >>> import ferax
-    >>> ferax.nn.standardize(ferax.numpy.arange(4.0))
-    Array([-1.3416355, -0.4472118,  0.4472118,  1.3416355], dtype=float32)
+    >>> ferax.nn.standardize(ferax.numpy.arange(4.0)).round(4)
+    Array([-1.3416, -0.4472,  0.4472,  1.3416], dtype=float32)
     """
     if algorithm not in ("fast", "stable"):
         raise ValueError(

@@ -42,6 +42,7 @@ _BOOL, _INT, _FLOAT, _COMPLEX = map(
 )
 _OF_PYTHON = {bool: _BOOL, int: _INT, float: _FLOAT, complex: _COMPLEX}
 _PYTHON_NUMBERS = frozenset(_OF_PYTHON)
+_CONSTANT = 1024  # elements up to which a compiled program may carry an array as data
 
 
 def default_float() -> np.dtype:
@@ -695,8 +696,15 @@ def _interpolated(
         return basis.reshape(_spread(a, shape, "linspace"), (1, *shape))
     real = dtypes.to_real(dtype)
     inner = num - 1 if endpoint else num
-    t = np.arange(inner, dtype=np.float64) / divisions
+    known = type(a) is Concrete and type(b) is Concrete and not shape
+    if known and (state.trace is None or num <= _CONSTANT):
+        ends = a.host().astype(np.complex128), b.host().astype(np.complex128)
+        t = np.arange(inner) / divisions
+        host = np.append((1 - t) * ends[0] + t * ends[1], ends[1])[:num]
+        host = host.astype(dtype) if dtypes.is_complex(dtype) else host.real.astype(dtype)
+        return Concrete(Aval((num,), dtype), host)
     if state.trace is None:
+        t = np.arange(inner, dtype=np.float64) / divisions
         t = Concrete(Aval((inner,), dtype), t.astype(real).astype(dtype))
     else:
         steps = basis.mul(Iota(real, (inner,), 0)(), 1 / divisions)

@@ -190,9 +190,12 @@ def hypot(x1: ArrayLike, x2: ArrayLike, /) -> Array:
         )
     x, y = ABS(x), ABS(y)
     large, small = MAX(x, y), MIN(x, y)
-    zero, one = scalar(0, x.dtype), scalar(1, x.dtype)
-    trivial = OR(EQ(large, zero), EQ(large, scalar(math.inf, x.dtype)))
-    ratio = DIV(small, basis.select(trivial, one, large))
+    dtype = x.dtype
+    zero, one, infinity = scalar(0, dtype), scalar(1, dtype), scalar(math.inf, dtype)
+    infinite = OR(EQ(x, infinity), EQ(y, infinity))  # even if the other one is nan
+    large = basis.select(infinite, infinity, large)
+    trivial = OR(infinite, EQ(large, zero))
+    ratio = basis.select(trivial, zero, DIV(small, basis.select(trivial, one, large)))
     return basis.select(trivial, large, MUL(large, SQRT(ADD(one, SQUARE(ratio)))))
 
 
@@ -740,9 +743,18 @@ def ldexp(x1: ArrayLike, x2: ArrayLike, /) -> Array:
     limit = int(dtypes.finfo(x.dtype).maxexp) - 1
     for _ in range(3):
         part = MAX(MIN(n, scalar(limit, n.dtype)), scalar(-limit + 1, n.dtype))
-        x = MUL(x, el.Exp2()(basis.convert(part, x.dtype)))
+        x = MUL(x, _power_of_two(part, x.dtype))
         n = SUB(n, part)
     return x
+
+
+def _power_of_two(n: Any, dtype: Any) -> Any:
+    """2^n for int32 n in the normal range, exactly: n is the exponent field."""
+    bits = np.dtype(f"int{8 * dtype.itemsize}")
+    shift = int(dtypes.finfo(dtype).nmant)
+    bias = int(dtypes.finfo(dtype).maxexp) - 1
+    field = ADD(basis.convert(n, bits), scalar(bias, bits))
+    return el.bitcast_convert_type(el.ShiftLeft()(field, scalar(shift, bits)), dtype)
 
 
 @public

@@ -303,8 +303,8 @@ def det(a: ArrayLike) -> Array:
       Floating or complex array (…,). Its derivative, the cofactors, exists for singular a too.
 
     >>> import ferax.numpy as jnp
-    >>> jnp.linalg.det(jnp.array([[1., 2.], [3., 4.]]))
-    Array(-2., dtype=float32)
+    >>> jnp.linalg.det(jnp.array([[0., 2.], [3., 4.]]))
+    Array(-6., dtype=float32)
     """
     return _det(_matrix("det", a, square=True))
 
@@ -692,7 +692,7 @@ def lstsq(
 
     >>> import ferax.numpy as jnp
     >>> x, *_ = jnp.linalg.lstsq(jnp.array([[1.], [1.]]), jnp.array([1., 3.]))
-    >>> x
+    >>> jnp.round(x, 3)
     Array([2.], dtype=float32)
     """
     x, y = _strong("lstsq", a, b)

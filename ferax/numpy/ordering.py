@@ -221,6 +221,8 @@ def _read_quantiles(rows: Any, levels: Any, method: str, skip_nans: bool) -> Any
     if known is not None and not skip_nans:
         ordered = Sort(rows.ndim - 1)(rows)
         parts = [_at_known(ordered, float(p), method) for p in known.reshape(-1)]
+        if not levels.ndim:
+            return _spoiled(parts[0], missing)
         stacked = [basis.reshape(p, (1, *rest)) for p in parts]
         if len(stacked) == 1:
             out = stacked[0]
@@ -233,8 +235,12 @@ def _read_quantiles(rows: Any, levels: Any, method: str, skip_nans: bool) -> Any
         out = _at_traced(rows, missing, levels, method, skip_nans)
     if skip_nans:
         return out
-    spoiled = reducing.any(missing, -1)
-    return basis.select(spoiled, scalar(math.nan, dtype), out)
+    return _spoiled(out, missing)
+
+
+def _spoiled(out: Any, missing: Any) -> Any:
+    """nan where a row has a nan."""
+    return basis.select(reducing.any(missing, -1), scalar(math.nan, out.dtype), out)
 
 
 def _places(position: float, method: str, n: int) -> tuple[int, int, float]:

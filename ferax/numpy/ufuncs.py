@@ -5,8 +5,7 @@ Each function is its operation after promotion; broadcasting is the operation's 
 `ufunc` objects. Transcendental functions, complex parts and the anatomy of floating point are in
 `elementary.py`.
 
-Integers follow two's complement and wrap. Division by zero of integers is defined nowhere in
-NumPy's sense; results are whatever the engine gives.
+Integers follow two's complement and wrap; their quotient and remainder by zero are zero.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ import numpy as np
 
 from ferax import dtypes, shapes
 from ferax.core import basis
-from ferax.core.array import Array
+from ferax.core.array import Array, Concrete
 from ferax.core.tracing import to_array
 from ferax.errors import public
 from ferax.lax import elementwise as el
@@ -170,21 +169,32 @@ def _floor_divide(x: Any, y: Any) -> Any:
     if known is not None:
         return known
     dtype = x.aval.dtype
+    zero, by_zero = scalar(0, dtype), None
+    if not _known_divisor(y):
+        by_zero = EQ(y, zero)
     if dtypes.is_unsigned(dtype):
-        return DIV(x, y)
-    rest = REM(x, y)
-    if dtypes.is_integer(dtype):
         quotient = DIV(x, y)
-    else:  # x / 0 is infinite
-        by_zero = EQ(y, scalar(0, dtype))
-        quotient = EVEN(DIV(basis.select(by_zero, x, SUB(x, rest)), y))
-    # truncation rounds up where a remainder has not the sign of the divisor
-    return SUB(quotient, basis.convert(_wrong_side(rest, y), dtype))
+    else:
+        rest = REM(x, y)
+        if dtypes.is_integer(dtype):
+            quotient = DIV(x, y)
+        else:
+            whole = SUB(x, rest)  # a multiple of y, but for rounding; x / 0 is infinite
+            quotient = EVEN(DIV(basis.select(by_zero, x, whole) if by_zero is not None else whole,
+                                y))  # fmt: skip
+        # truncation rounds up where a remainder has not the sign of the divisor
+        quotient = SUB(quotient, basis.convert(_wrong_side(rest, y), dtype))
+    if by_zero is None or not dtypes.is_integer(dtype):
+        return quotient
+    return basis.select(by_zero, zero, quotient)
 
 
 def _wrong_side(rest: Any, y: Any) -> Any:
     """Whether a remainder is not zero and has the other sign than the divisor."""
     zero = scalar(0, y.aval.dtype)
+    known = _known_divisor(y)
+    if known:
+        return LT(rest, zero) if known > 0 else GT(rest, zero)
     return AND(NE(LT(rest, zero), LT(y, zero)), NE(rest, zero))
 
 
@@ -215,8 +225,18 @@ def _mod(x: Any, y: Any) -> Any:
     return basis.select(_wrong_side(rest, y), ADD(rest, y), rest)
 
 
+def _known_divisor(y: Any) -> Any:
+    """The value of a divisor that is one known number; 0 otherwise (and for nan)."""
+    if type(y) is not Concrete or y.aval.shape:
+        return 0
+    value = y.item()
+    return value if value == value else 0
+
+
 def _nonzero(y: Any) -> Any:
     """y with 1 for 0: the remainder of a division by 0 is 0."""
+    if _known_divisor(y):
+        return y
     dtype = y.aval.dtype
     return basis.select(EQ(y, scalar(0, dtype)), scalar(1, dtype), y)
 

@@ -515,7 +515,7 @@ def linear_transpose(
 
     >>> import ferax, ferax.numpy as jnp
     >>> ferax.linear_transpose(lambda x: 3.0 * x.sum(), jnp.ones(2))(1.0)
-    (Array([3., 3.], dtype=float32),)
+    (Array([3., 3.], dtype=float32, weak_type=True),)
     """
     if reduce_axes:
         raise NotImplementedError("linear_transpose: reduce_axes")

@@ -65,7 +65,7 @@ def generate(seed: int) -> Program:
     arguments = [Name(f"x{i}", "float", s) for i, s in enumerate(shapes)]
     writer.line(f"def program({', '.join(a.text for a in arguments)}):")
     with writer.indented():
-        scope = writer.statements(list(arguments), choice.randint(3, 7), depth=2)
+        scope = writer.statements(list(arguments), choice.randint(2, 4), depth=2)
         floats = [n for n in scope if n.kind == "float" and n not in arguments]
         means = [f"jnp.mean({n.text})" for n in floats]
         results = [f"jnp.sin({' + '.join(means)})" if means else "jnp.sum(x0)"]
@@ -104,7 +104,7 @@ class Writer:
         """Write that many statements; the scope with their results."""
         for _ in range(number):
             while True:
-                forms = NESTED if depth and self.choice.random() < 0.35 else FLAT
+                forms = NESTED if depth and self.choice.random() < 0.3 else FLAT
                 made = self.choice.choice(forms)(self, scope, depth)
                 if made is not None:
                     break
@@ -621,11 +621,12 @@ def counted(w: Writer, scope: list[Name], depth: int) -> Any:
         return None
     i, c = Name(w.fresh("i"), "int", ()), Name(w.fresh("c"), "float", x.shape)
     body = w.function([i, c], scope, depth, [("float", x.shape)])
-    stop = w.choice.choice(("2", "3", f"1 + {w.expression('int', (), scope)} % 3"))
+    known = w.choice.random() < 0.8
+    stop = "3" if known else f"1 + {w.expression('int', (), scope)} % 3"
     return w.assign(f"lax.fori_loop(0, {stop}, {body}, {x.text})", x.shape)
 
 
-@form(2, nested=True)
+@form(1, nested=True)
 def unbounded(w: Writer, scope: list[Name], depth: int) -> Any:
     x = w.some(scope, "float", lambda s: len(s) <= 2)
     if x is None:
