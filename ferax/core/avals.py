@@ -20,11 +20,12 @@ _TABLE: dict[tuple[Shape, Any, bool], Aval] = {}
 class Aval:
     """The shape and dtype of an array; `weak_type` marks dtypes taken from Python scalars."""
 
-    __slots__ = ("shape", "dtype", "weak_type", "_tangent")
+    __slots__ = ("shape", "dtype", "weak_type", "carrier", "_tangent")
 
     shape: Shape
     dtype: Any  # np.dtype or an extended dtype such as that of random keys
     weak_type: bool
+    carrier: Any  # the dtype of its values in NumPy
     _tangent: Aval | None
 
     def __new__(cls, shape: Shape, dtype: Any, weak_type: bool = False) -> Aval:
@@ -37,6 +38,7 @@ class Aval:
         set_(self, "shape", tuple(int(d) for d in shape))
         set_(self, "dtype", dtypes.as_dtype(dtype))
         set_(self, "weak_type", bool(weak_type))
+        set_(self, "carrier", dtypes.carrier(self.dtype))
         set_(self, "_tangent", None)
         # setdefault: two threads that meet here must leave with the same object
         return _TABLE.setdefault((self.shape, self.dtype, self.weak_type), self)

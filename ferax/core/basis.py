@@ -397,7 +397,11 @@ class SelectN(Elementwise):
 
 
 class Convert(Primitive):
-    """y = x as another dtype (float to integer truncates, to bool is x ≠ 0)."""
+    """y = x as another dtype.
+
+    Floats become integers by truncation; what is out of range becomes the nearest integer, nan 0.
+    To bool is x ≠ 0.
+    """
 
     dtype: Any
     weak_type: bool = False
@@ -412,6 +416,8 @@ class Convert(Primitive):
     def numpy(self, x: Any) -> list[Any]:
         if x.dtype.kind == "c" and not dtypes.is_complex(self.dtype):
             x = (x != 0) if dtypes.is_bool(self.dtype) else x.real
+        if dtypes.is_integer(self.dtype) and dtypes.is_floating(x.dtype):
+            return [_saturated(x, self.dtype)]
         return [x.astype(self.dtype)]
 
     def stablehlo(self, hlo: Any, x: Any) -> list[Any]:
@@ -429,6 +435,19 @@ class Convert(Primitive):
 
     def batch(self, axis: Any, args: Any, dims: Any) -> tuple[list[Any], list[int]]:
         return self.bind(*args), list(dims)
+
+
+def _saturated(x: Any, dtype: Any) -> Any:
+    """Floats as integers, as compiled programs convert them; NumPy leaves the ends undefined."""
+    info = dtypes.iinfo(dtype)
+    low, high = int(info.min), int(info.max)
+    y = x.astype(dtype)
+    if x.size and not (x.min() > low - 1 and x.max() < high + 1):
+        y = np.asarray(y)
+        y[x >= high + 1] = high
+        y[x <= low] = low
+        y[np.isnan(x)] = 0
+    return y
 
 
 # -- shape ---------------------------------------------------------------------------------

@@ -238,9 +238,14 @@ def eager(op: Any, args: tuple[Any, ...]) -> list[Any]:
     """Run an operation now. This is the path every eager call takes: keep it short."""
     if op.calls:
         return op.execute([to_array(a, op.name) for a in args])  # type: ignore[no-any-return]
+    values: Any
     try:
-        values = [a._host for a in args]
-        avals = tuple([a.aval for a in args])
+        if len(args) == 2:  # written out: these two lines are a third of what `x + y` costs
+            x, y = args
+            values, avals = (x._host, y._host), (x.aval, y.aval)
+        else:
+            values = [a._host for a in args]
+            avals = tuple([a.aval for a in args])
     except AttributeError:  # not all of them are Concrete
         return eager(op, _concrete(op, args))
     for value in values:
@@ -252,7 +257,7 @@ def eager(op: Any, args: tuple[Any, ...]) -> list[Any]:
     arrays = []
     for aval, out in zip(results, state.quiet(op.numpy, *values)):
         if type(out) is not np.ndarray:
-            out = np.asarray(out, dtypes.carrier(aval.dtype))
+            out = np.asarray(out, aval.carrier)
         arrays.append(Concrete(aval, out))
     if config.enable_checks:
         _check_results(op, arrays)
@@ -279,7 +284,7 @@ def _eager_from_devices(op: Any, args: tuple[Any, ...]) -> list[Any]:
 def _check_results(op: Any, arrays: list[Any]) -> None:
     for a in arrays:
         host = a._host
-        if host.shape != a.shape or host.dtype != dtypes.carrier(a.dtype):
+        if host.shape != a.shape or host.dtype != a.aval.carrier:
             raise TypeError(
                 f"the numpy rule of {op.name} gave {host.dtype.name}{list(host.shape)} where its "
                 f"abstract rule says {a.aval.short()}"

@@ -364,8 +364,12 @@ def meet_dtypes(hlo: Any, x: Any, y: Any, out: Any) -> tuple[Any, Any, Any]:
     dtype = _promoted(x.aval, y.aval)
     wider = dtypes.itemsize_bits(out) >= dtypes.itemsize_bits(dtype)
     same_kind = any(is_kind(dtype) and is_kind(out) for is_kind in _KINDS)
-    packed = dtypes.itemsize_bits(dtype) < 8 and dtypes.is_integer(dtype) and dtype != out
-    if not same_kind or packed:  # XLA cannot widen several elements to a byte within a product
+    packed = (
+        dtypes.itemsize_bits(dtype) < 8 and dtypes.is_integer(dtype) and dtype != out
+    )
+    if (
+        not same_kind or packed
+    ):  # XLA cannot widen several elements to a byte within a product
         dtype = out
     x, y = hlo.convert(x, dtype), hlo.convert(y, dtype)
     return x, y, out if wider or not same_kind else dtype
@@ -475,6 +479,7 @@ def _kernel(
     return converted
 
 
+@cache
 def product_dtype(dtype: Any, out: Any) -> np.dtype[Any]:
     """The dtype in which NumPy computes sums of products of `dtype` that are wanted in `out`."""
     if dtypes.is_bool(out):
@@ -656,14 +661,18 @@ def dot(
     """
     x, y = to_array(lhs, "dot", "lhs"), to_array(rhs, "dot", "rhs")
     if dimension_numbers is None:
-        fits = 1 <= x.ndim <= 2 and 1 <= y.ndim <= 2 and x.shape[-1] == y.shape[0]
-        if not fits:
+        xs, ys = x.aval.shape, y.aval.shape
+        if not (0 < len(xs) < 3 and 0 < len(ys) < 3 and xs[-1] == ys[0]):
             raise ValueError(
                 f"lax.dot: {x.aval.short()} and {y.aval.short()} are not vectors or matrices "
                 "whose inner sizes agree; for other products give dimension_numbers, as in "
                 "dot_general, or use jnp.matmul"
             )
-        dimension_numbers = (((x.ndim - 1,), (0,)), ((), ()))
+        if precision is preferred_element_type is out_sharding is None:
+            return DotGeneral(
+                ((len(xs) - 1,), (0,)), ((), ()), canonical_precision(None), None
+            )(x, y)
+        dimension_numbers = (((len(xs) - 1,), (0,)), ((), ()))
     return dot_general(
         x,
         y,

@@ -93,7 +93,24 @@ class ConvGeneralDilated(Multilinear):
         ]  # fmt: skip
 
     def numpy(self, x: Any, w: Any) -> list[Any]:
+        if x.shape[:2] == w.shape[:2] == (1, 1) and self.is_line and x.dtype in _DIRECT:
+            ((low, high),) = self.padding
+            n, m = x.shape[2], w.shape[2]
+            if min(low, high) >= 0 and n + low + high >= m:
+                line = np.zeros(n + low + high, x.dtype)
+                line[low : low + n] = x[0, 0]
+                return [np.correlate(line, w[0, 0].conj(), "valid")[None, None]]
         return [_convolve(self, x, w)]
+
+    @property
+    def is_line(self) -> bool:
+        """Whether it slides one vector over another, without more ado."""
+        plain = self.window_strides == self.lhs_dilation == self.rhs_dilation == (1,)
+        return (
+            plain
+            and self.dimension_numbers == _LINE
+            and self.preferred_element_type is None
+        )
 
     def stablehlo(self, hlo: Any, x: Any, w: Any) -> list[Any]:
         (out,) = hlo.out
@@ -104,7 +121,10 @@ class ConvGeneralDilated(Multilinear):
     def transpose(self, cts: Any, args: Any) -> list[Any]:
         (ct,), (x, w) = cts, args
         if 0 in ct.shape:
-            return [basis.zeros(a.shape, a.dtype) if type(a) is LinearInput else None for a in args]
+            return [
+                basis.zeros(a.shape, a.dtype) if type(a) is LinearInput else None
+                for a in args
+            ]
         if type(x) is LinearInput:
             w = basis.convert(w, ct.dtype)
             return [basis.convert(_transpose_lhs(self, ct, x, w), x.dtype), None]
@@ -305,6 +325,8 @@ def _spec_text(spec: Sequence[int], names: str) -> str:
 
 # -- on the host -----------------------------------------------------------------------------
 
+_LINE = ((0, 1, 2),) * 3
+_DIRECT = frozenset(map(np.dtype, ("float32", "float64", "complex64", "complex128")))
 _PORTION = 1 << 22  # elements of windows that are copied at a time
 _UNROLLED = 256  # kernel positions up to which a depthwise convolution is summed
 
@@ -364,11 +386,6 @@ def _correlate(
     n = x.shape[0] // op.batch_group_count
     if 0 in (n, o, c, *spatial):
         return np.zeros((n, o, *spatial), x.dtype)
-    if (
-        o == c == n == groups == len(window) == 1
-        and max(op.window_strides + op.rhs_dilation) == 1
-    ):
-        return np.correlate(x[0, 0], w[0, 0].conj(), "valid")[None, None]
     if op.batch_group_count > 1:
         x = x.reshape(groups, n, *x.shape[1:])
     else:
@@ -415,27 +432,30 @@ def _sum_positions(view: np.ndarray, w: np.ndarray) -> np.ndarray:
 
 
 def _multiply(op: ConvGeneralDilated, view: np.ndarray, w: np.ndarray) -> np.ndarray:
-    """view (groups, n, c, *spatial, *window) times w (groups, o, c, *window)."""
+    """view (groups, n, c, *spatial, *window) times w (groups, o, c, *window).
+
+    What is copied is copied in the longest runs there are in memory.
+    """
     rank = len(op.window_strides)
     groups, n, c, *rest = view.shape
-    spatial, terms = rest[:rank], c * shapes.size(rest[rank:])
-    places = range(3, 3 + rank), range(3 + rank, 3 + 2 * rank)
-    o = w.shape[1]
-    if op.dimension_numbers.lhs_spec[1] > min(
-        op.dimension_numbers.lhs_spec[2:], default=99
-    ):
-        # features last in memory: copy the windows so, and let positions be the rows
-        rows = view.transpose(0, 1, *places[0], *places[1], 2).reshape(
-            groups, -1, terms
+    spatial, window = rest[:rank], rest[rank:]
+    outside, inside = range(3, 3 + rank), range(3 + rank, 3 + 2 * rank)
+    o, terms = w.shape[1], c * shapes.size(window)
+    lhs = op.dimension_numbers.lhs_spec
+    if rank and lhs[1] > min(lhs[2:]):  # features last
+        rows = view.transpose(0, 1, *outside, *inside, 2).reshape(groups, -1, terms)
+        w = w.transpose(0, *range(3, w.ndim), 2, 1)
+    elif shapes.size(window) > shapes.size(spatial):
+        rows = view.transpose(0, 1, *outside, 2, *inside).reshape(groups, -1, terms)
+        w = w.transpose(0, *range(2, w.ndim), 1)
+    else:
+        columns = view.transpose(0, 1, 2, *inside, *outside).reshape(
+            groups, n, terms, -1
         )
-        columns = w.transpose(0, *range(3, w.ndim), 2, 1).reshape(groups, terms, o)
-        y = np.matmul(rows, columns).reshape(groups, n, *spatial, o)
-        return np.moveaxis(y, -1, 2)
-    columns = view.transpose(0, 1, 2, *places[1], *places[0]).reshape(
-        groups, n, terms, -1
-    )
-    rows = w.reshape(groups, 1, o, terms)
-    return np.matmul(rows, columns).reshape(groups, n, o, *spatial)
+        rows = w.reshape(groups, 1, o, terms)
+        return np.matmul(rows, columns).reshape(groups, n, o, *spatial)
+    y = np.matmul(rows, w.reshape(groups, terms, o)).reshape(groups, n, *spatial, o)
+    return np.moveaxis(y, -1, 2)
 
 
 # -- dimension numbers and paddings ----------------------------------------------------------

@@ -493,7 +493,10 @@ class CumLogSumExp(_Recurrent):
 
     def coefficients(self, x: Any, y: Any) -> tuple[Any, Any]:
         before = _shifted(y, self.axis, -np.inf, self.reverse)
-        return _exp_difference(before, y), _exp_difference(x, y)
+        # where nothing was summed yet, nothing has a share in it
+        empty = elementwise.eq(y, basis.full((), -np.inf, y.dtype))
+        total = basis.select(empty, basis.full((), np.inf, y.dtype), y)
+        return _exp_difference(before, total), _exp_difference(x, total)
 
 
 @public

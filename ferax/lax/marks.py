@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ferax import dtypes
+from ferax.core.array import Concrete
 from ferax.core.basis import Discrete
 from ferax.core.tracing import to_array
 from ferax.errors import public
@@ -37,6 +38,9 @@ def stop_gradient(x: Any) -> Any:
     >>> ferax.grad(lambda x: x * lax.stop_gradient(x))(3.0)
     Array(3., dtype=float32, weak_type=True)
     """
+
+    if type(x) is Concrete:  # known values have no derivative
+        return x
 
     def stopped(leaf: Any) -> Any:
         leaf = to_array(leaf, "stop_gradient")

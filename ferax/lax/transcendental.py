@@ -39,7 +39,7 @@ from ferax.core.primitive import cannot
 from ferax.core.tracing import to_array
 from ferax.errors import public
 from ferax.lax import kernels
-from ferax.lax.arithmetic import DIV, EQ, SQUARE
+from ferax.lax.arithmetic import ABS, DIV, EQ, SQUARE
 from ferax.lax.operands import ArrayLike, narrowed, pair, scalar
 from ferax.lax.representation import AND
 
@@ -49,12 +49,13 @@ __all__ = [
     "logistic", "pow", "reciprocal", "rsqrt", "sin", "sinh", "sqrt", "tan", "tanh",
     # operations
     "Acos", "Acosh", "Asin", "Asinh", "Atan", "Atan2", "Atanh", "Cbrt", "Cos", "Cosh",
-    "Exp", "Exp2", "Expm1", "IntegerPow", "Log", "Log1p", "Logistic", "Pow", "Rsqrt", "Sin",
+    "Exp", "Exp2", "Expm1", "IntegerPow", "Log", "Log1p", "LogAddExp", "Logistic", "Pow", "Rsqrt", "Sin",
     "Sinh", "Sqrt", "Tan", "Tanh",
 ]  # fmt: skip
 
 _FLOAT32 = np.dtype(np.float32)
 _FLOAT64 = np.dtype(np.float64)
+_LN2 = math.log(2.0)
 
 
 class AccuracyMode(enum.Enum):
@@ -514,6 +515,46 @@ def logistic(x: ArrayLike, *, accuracy: Accuracy = None) -> Array:
     """
     _check_accuracy("logistic", accuracy)
     return LOGISTIC(to_array(x, "logistic", "x"))
+
+
+class LogAddExp(Binary):
+    """z = log(bˣ + bʸ) to base b = e, or 2 if `binary`, without overflow.
+
+    Its derivatives are smooth where x = y, which those of a formula with |x - y| are not.
+    """
+
+    binary: bool = False
+    accepts = FLOATING
+    name = "log_add_exp"
+
+    def numpy(self, x: Any, y: Any) -> list[Any]:
+        function = np.logaddexp2 if self.binary else np.logaddexp
+        if x.dtype.itemsize >= 4:
+            return [function(x, y)]
+        wide = function(np.asarray(x, _FLOAT32), np.asarray(y, _FLOAT32))
+        return [np.asarray(wide, x.dtype)]
+
+    def stablehlo(self, hlo: Any, *values: Any) -> list[Any]:
+        return kernels.written(hlo, self.kernel, *values)
+
+    def kernel(self, m: Any, x: Any, y: Any) -> Any:
+        gap = m.where(x == y, 0.0, m.abs(x - y))  # equal infinities have none
+        power = kernels.exp2(m, -gap) if self.binary else m.exp(-gap)
+        digits = m.log1p(power)
+        # a nan is in `gap`, whichever operand it comes from
+        return m.where(x > y, x, y) + (digits / _LN2 if self.binary else digits)
+
+    def share(self, x: Any, y: Any) -> Any:
+        """bˣ / (bˣ + bʸ), and a half for equal infinities."""
+        infinite = AND(EQ(x, y), EQ(ABS(x), scalar(math.inf, x)))
+        gap = basis.select(infinite, 0, basis.sub(x, y))
+        return LOGISTIC(basis.mul(gap, _LN2) if self.binary else gap)
+
+    def derivative_x(self, x: Any, y: Any, z: Any) -> Any:
+        return self.share(x, y)
+
+    def derivative_y(self, x: Any, y: Any, z: Any) -> Any:
+        return self.share(y, x)
 
 
 # -- circular functions ----------------------------------------------------------------------

@@ -42,7 +42,6 @@ __all__ = [
 ]  # fmt: skip
 
 Labels = tuple[Any, ...]
-_NOTHING_ASKED = (None,) * 4
 
 
 def _product(
@@ -65,7 +64,9 @@ def _mismatch(who: str, xs: Any, ys: Any, rule: str) -> TypeError:
 
 
 @lru_cache(maxsize=4096)
-def _dot_op(xs: Any, ys: Any, precision: Any, preferred: Any) -> DotGeneral:
+def _dot_op(
+    xs: Any, ys: Any, precision: Any = None, preferred: Any = None
+) -> DotGeneral:
     """The operation for NumPy's dot; its result needs no permutation."""
     axis = max(len(ys) - 2, 0)
     if xs[-1] != ys[axis]:
@@ -107,25 +108,17 @@ def dot(
     Array(5., dtype=float32)
     """
     x, y = pair("dot", a, b)
-    if precision is None and preferred_element_type is None:
-        precision = config.default_matmul_precision
-    if (
-        precision is not None
-        or preferred_element_type is not None
-        or out_sharding is not None
-    ):
-        refuse_sharding("dot", out_sharding)
-        precision = contraction.canonical_precision(precision)
-        preferred_element_type = contraction.preferred_dtype(
-            "dot", preferred_element_type
-        )
     xs, ys = x.aval.shape, y.aval.shape
+    plain = precision is preferred_element_type is out_sharding is None
+    if plain and xs and ys and config.default_matmul_precision is None:
+        return _dot_op(xs, ys)(x, y)
+    refuse_sharding("dot", out_sharding)
+    precision = contraction.canonical_precision(precision)
+    preferred = contraction.preferred_dtype("dot", preferred_element_type)
     if xs and ys:
-        return _dot_op(xs, ys, precision, preferred_element_type)(x, y)
+        return _dot_op(xs, ys, precision, preferred)(x, y)
     z = _times(x, y)
-    if preferred_element_type is not None:
-        z = basis.convert(z, preferred_element_type)
-    return z
+    return z if preferred is None else basis.convert(z, preferred)
 
 
 def _times(x: Any, y: Any) -> Any:
@@ -225,13 +218,8 @@ def matmul(
     """
     x, y = pair("matmul", a, b)
     plan = _matmul_plan(x.aval.shape, y.aval.shape)
-    asked = (
-        precision,
-        preferred_element_type,
-        out_sharding,
-        config.default_matmul_precision,
-    )
-    if type(plan) is DotGeneral and asked == _NOTHING_ASKED:
+    plain = precision is preferred_element_type is out_sharding is None
+    if plain and type(plan) is DotGeneral and config.default_matmul_precision is None:
         return plan(x, y)
     refuse_sharding("matmul", out_sharding)
     return _planned("matmul", plan, x, y, precision, preferred_element_type)
@@ -375,13 +363,14 @@ def inner(
         return dot(
             x, y, precision=precision, preferred_element_type=preferred_element_type
         )
-    return tensordot(
-        x,
-        y,
-        (-1, -1),
-        precision=precision,
-        preferred_element_type=preferred_element_type,
-    )
+    if x.shape[-1] != y.shape[-1]:
+        raise _mismatch(
+            "inner", x.shape, y.shape, "the last axes must have equal sizes"
+        )
+    pairs = ((x.ndim - 1,), (y.ndim - 1,))
+    precision = contraction.canonical_precision(precision)
+    preferred = contraction.preferred_dtype("inner", preferred_element_type)
+    return DotGeneral(pairs, ((), ()), precision, preferred)(x, y)
 
 
 @public
@@ -611,6 +600,7 @@ class _Term:
     def __init__(self, labels: Labels, shape: Any, sizes: dict[Any, int]):
         kept = [i for i, c in enumerate(labels) if shape[i] == sizes[c]]
         self.shape = tuple(shape[i] for i in kept)
+        self.dropped = len(kept) < len(labels)
         self.labels = tuple(labels[i] for i in kept)
         self.diagonals: list[tuple[int, int]] = []  # to be taken in this order
         labels = self.labels
@@ -668,6 +658,19 @@ class _Plan:
             self.steps.append(([i for i, _ in picked], orders))
             present.append(labels)
         self.final = tuple(present[0].index(c) for c in output)
+        self.direct = self._single_product()
+
+    def _single_product(self) -> DotGeneral | None:
+        """The one operation that does it all, if there is one."""
+        plain = len(self.terms) == 2 and not any(
+            t.diagonals or t.dropped for t in self.terms
+        )
+        if not plain or any(self.sums):
+            return None
+        ((_, ((_, _, lx, ly, lz),)),) = self.steps
+        flipped, contracted, batch, axes = contraction.plan(lx, ly, lz)
+        ordered = axes == tuple(range(len(axes)))
+        return DotGeneral(contracted, batch) if ordered and not flipped else None
 
     def _lone(self, i: int, present: list[Labels]) -> tuple[int, ...]:
         others = {c for k, labels in enumerate(present) if k != i for c in labels}
@@ -707,7 +710,8 @@ def _summed(x: Any, axes: tuple[int, ...]) -> Any:
     return basis.reduce_sum(x, axes)
 
 
-def _parse(subscripts: str, count: int) -> tuple[list[Labels], Labels | None]:
+@lru_cache(maxsize=1024)
+def _parse(subscripts: str, count: int) -> tuple[tuple[Labels, ...], Labels | None]:
     """The labels of each operand and of the output (None: implicit)."""
     inputs, arrow, output = subscripts.replace(" ", "").partition("->")
     terms = inputs.split(",")
@@ -722,7 +726,7 @@ def _parse(subscripts: str, count: int) -> tuple[list[Labels], Labels | None]:
                 f"einsum: {subscripts!r}: subscripts are letters and at most one ellipsis '...' "
                 f"per operand; got {term!r}"
             )
-    return [_letters(t) for t in terms], _letters(output) if arrow else None
+    return tuple(map(_letters, terms)), _letters(output) if arrow else None
 
 
 def _letters(term: str) -> Labels:
@@ -835,7 +839,7 @@ def _operands(
     """Labels of the operands and of the output, the operands, and the text for messages."""
     if isinstance(subscripts, str):
         terms, output = _parse(subscripts, len(operands))
-        return tuple(terms), output, list(operands), subscripts
+        return terms, output, list(operands), subscripts
     mixed = [subscripts, *operands]
     has_output = len(mixed) % 2 == 1
     arrays = mixed[: len(mixed) - has_output : 2]
@@ -886,6 +890,9 @@ def einsum(
     arrays = promote("einsum", *arrays)
     given = tuple(x.aval.shape for x in arrays)
     ready = _einsum_plan(terms, output, given, _hashable(optimize), shown)
+    plain = precision is preferred_element_type is _dot_general is None
+    if plain and ready.direct is not None and config.default_matmul_precision is None:
+        return ready.direct(*arrays)
     precision = contraction.canonical_precision(precision)
     preferred = contraction.preferred_dtype("einsum", preferred_element_type)
 
@@ -936,20 +943,28 @@ def _vectors(who: str, a: Any, v: Any) -> tuple[Any, Any]:
 
 def _slide(who: str, x: Any, y: Any, mode: str, precision: Any, preferred: Any) -> Any:
     """Σ_n x[n + k] y[n], for y not longer than x."""
-    n = y.shape[0]
+    precision = contraction.canonical_precision(precision)
+    op = _sliding(
+        who, y.shape[0], mode, precision, contraction.preferred_dtype(who, preferred)
+    )
+    z = op(basis.reshape(x, (1, 1, x.size)), basis.reshape(y, (1, 1, y.size)))
+    return basis.reshape(z, z.shape[2:])
+
+
+@lru_cache(maxsize=1024)
+def _sliding(who: str, n: int, mode: str, precision: Any, preferred: Any) -> Any:
     pads = {"full": (n - 1, n - 1), "same": (n // 2, n - n // 2 - 1), "valid": (0, 0)}
     if mode not in pads:
         raise ValueError(f"{who}: mode must be 'full', 'same' or 'valid'; got {mode!r}")
-    shape = (1, 1)
-    z = convolution.conv_general_dilated(
-        basis.reshape(x, shape + x.shape),
-        basis.reshape(y, shape + y.shape),
-        (1,),
-        [pads[mode]],
+    return convolution.ConvGeneralDilated(
+        window_strides=(1,),
+        padding=(pads[mode],),
+        lhs_dilation=(1,),
+        rhs_dilation=(1,),
+        dimension_numbers=convolution.ConvDimensionNumbers(*[(0, 1, 2)] * 3),
         precision=precision,
         preferred_element_type=preferred,
     )
-    return basis.reshape(z, z.shape[2:])
 
 
 @public

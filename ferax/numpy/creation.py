@@ -662,7 +662,7 @@ def linspace(
     if num < 0:
         raise ValueError(f"Number of samples, {num}, must be non-negative.")
     a, b = promote("linspace", start, stop)
-    computed = inexact_dtype(a.dtype)
+    computed = a.dtype if dtypes.is_inexact(a.dtype) else default_float()
     wanted = computed if dtype is None else dtypes.requested(dtype, "linspace")
     if dtype is not None:  # of integers: computed in floating point, then floored
         computed = inexact_dtype(
@@ -701,7 +701,9 @@ def _interpolated(
         ends = a.host().astype(np.complex128), b.host().astype(np.complex128)
         t = np.arange(inner) / divisions
         host = np.append((1 - t) * ends[0] + t * ends[1], ends[1])[:num]
-        host = host.astype(dtype) if dtypes.is_complex(dtype) else host.real.astype(dtype)
+        host = (
+            host.astype(dtype) if dtypes.is_complex(dtype) else host.real.astype(dtype)
+        )
         return Concrete(Aval((num,), dtype), host)
     if state.trace is None:
         t = np.arange(inner, dtype=np.float64) / divisions
@@ -749,7 +751,7 @@ def geomspace(
     if dtype is not None:
         dtype = dtypes.requested(dtype, "geomspace")
     a, b = promote("geomspace", start, stop)
-    computed = inexact_dtype(a.dtype)
+    computed = a.dtype if dtypes.is_inexact(a.dtype) else default_float()
     a, b = (basis.convert(cast(x, computed), computed) for x in (a, b))
     side = sign(a)
     exponents = linspace(log10(a * side), log10(b * side), num, endpoint, axis=0)

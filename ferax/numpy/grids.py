@@ -99,7 +99,7 @@ def identity(n: int, dtype: DTypeLike = None) -> Array:
 @public
 def tri(N: int, M: int | None = None, k: int = 0, dtype: DTypeLike = None) -> Array:
     """Ones at and below the k-th diagonal of an (N, M) matrix of zeros"""
-    dtype = default_float() if dtype is None else dtypes.requested(dtype, "tri")
+    dtype = np.dtype(np.float32) if dtype is None else dtypes.requested(dtype, "tri")
     return basis.convert(triangle_mask(N, N if M is None else M, k), dtype)
 
 

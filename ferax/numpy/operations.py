@@ -35,12 +35,15 @@ EXP, LOG, LOG1P, SIN = el.Exp(), el.Log(), el.Log1p(), el.Sin()
 EVEN = el.Round(el.RoundingMethod.TO_NEAREST_EVEN)
 
 
-def at_once(function: Callable[..., Any], *arrays: Any) -> Any:
-    """`function` of arrays of one dtype whose values are at hand; None if one's are not."""
+def at_once(function: Callable[..., Any], *arrays: Any, dtype: Any = None) -> Any:
+    """`function` of arrays of one dtype whose values are at hand; None if one's are not.
+
+    `dtype`: of the result, if it is not that of the arrays.
+    """
     if state.trace is not None:
         return None
     hosts = []
-    weak = True
+    weak = dtype is None
     for x in arrays:
         if type(x) is not Concrete or x._host is None:
             return None
@@ -50,7 +53,9 @@ def at_once(function: Callable[..., Any], *arrays: Any) -> Any:
         out = state.quiet(function, *hosts)
     except ValueError:  # shapes do not fit: the operation says it better
         return None
-    dtype = arrays[0].aval.dtype
-    if type(out) is not np.ndarray or out.dtype != dtype:
-        out = np.asarray(out, dtype)
-    return Concrete(Aval(out.shape, dtype, weak), out)
+    carrier = hosts[0].dtype if dtype is None else dtype
+    if type(out) is not np.ndarray or out.dtype != carrier:
+        out = np.asarray(out, carrier)
+    return Concrete(
+        Aval(out.shape, arrays[0].aval.dtype if dtype is None else dtype, weak), out
+    )

@@ -25,7 +25,7 @@ from ferax.lax.shape import Concatenate, Rev, slice_of
 from ferax.lax.sorting import ArgSort, Sort, take_along
 from ferax.numpy import reducing
 from ferax.numpy.operations import ADD, DIV, LT, MAX, MIN, MUL, NE, SUB, scalar
-from ferax.numpy.promoting import ArrayLike, cast, inexact, operand
+from ferax.numpy.promoting import ArrayLike, cast, inexact, inexact_dtype, operand
 from ferax.shapes import canonical_axes, canonical_axis
 
 _INT, _INT32 = np.dtype(np.int64), np.dtype(np.int32)
@@ -127,7 +127,7 @@ def argpartition(a: ArrayLike, kth: int, axis: int = -1) -> Array:
     """The indices that partition; see `partition`"""
     x, place = _sortable("argpartition", a, axis)
     _checked_kth("argpartition", x, kth, place)
-    return _as_index(ArgSort(place)(x))
+    return ArgSort(place)(x)
 
 
 @public
@@ -136,7 +136,9 @@ def sort_complex(a: ArrayLike) -> Array:
     x = operand("sort_complex", a)
     out = Sort(canonical_axis(-1, x.ndim, "sort_complex"))(x)
     return (
-        out if dtypes.is_complex(out.dtype) else cast(out, dtypes.to_complex(out.dtype))
+        out
+        if dtypes.is_complex(out.dtype)
+        else cast(out, dtypes.to_complex(inexact_dtype(out.dtype)))
     )
 
 

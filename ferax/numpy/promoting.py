@@ -24,7 +24,7 @@ from ferax.core.avals import Aval
 from ferax.core.tracing import to_array
 
 _SCALARS = dtypes.SCALAR_AVALS
-_FLOAT64 = np.dtype(np.float64)
+_FLOAT32, _FLOAT64 = np.dtype(np.float32), np.dtype(np.float64)
 _BOOL = np.dtype(np.bool_)
 
 ArrayLike: TypeAlias = Array | np.ndarray | np.generic | bool | int | float | complex
@@ -183,10 +183,13 @@ def check_ranks(who: str, arrays: Any) -> None:
 
 
 def inexact_dtype(dtype: Any) -> Any:
-    """The dtype in which a function with fractional results is computed."""
+    """The dtype in which a function with fractional results is computed.
+
+    64-bit integers, which exist with `enable_x64` only, become float64, all others float32.
+    """
     if dtypes.is_inexact(dtype):
         return dtype
-    return dtypes.canonical(_FLOAT64)
+    return _FLOAT64 if dtype.itemsize == 8 else _FLOAT32
 
 
 def as_bool(who: str, x: Any) -> Any:

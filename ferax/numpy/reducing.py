@@ -52,6 +52,7 @@ from ferax.numpy.operations import (
     OR,
     SQUARE,
     SUB,
+    at_once,
     scalar,
 )
 from ferax.numpy.promoting import (
@@ -371,6 +372,12 @@ def _variance(
         raise ValueError(f"{who}: dtype must be floating; got {dtypes.as_dtype(dtype)}")
     computed, result = _computed_dtypes(who, x.dtype, dtype)
     x = cast(x, computed)
+    if mean_ is None and where is None and not dtypes.is_complex(computed):
+        known = at_once(
+            _host_variance(who, x, axis, ddof, keepdims, root), x, dtype=computed
+        )
+        if known is not None:
+            return basis.convert(known, result)
     if mean_ is None:
         mean_ = _mean(who, x, axis, computed, True, where)
     else:
@@ -392,8 +399,29 @@ def _variance(
         fits = GT(freedom, scalar(0, real_))
         out = DIV(total, basis.select(fits, freedom, scalar(math.nan, real_)))
     if root:
-        out = el.Sqrt()(out)
+        # of constants the slope is taken as 0, as that of a norm at 0
+        constant = EQ(out, scalar(0, real_))
+        out = basis.select(constant, 0, el.Sqrt()(basis.select(constant, 1, out)))
     return basis.convert(out, dtypes.to_real(result))
+
+
+def _host_variance(
+    who: str, x: Any, axis: Any, ddof: Any, keepdims: bool, root: bool
+) -> Any:
+    """What `_variance` computes, of a real NumPy array."""
+    axes = reduced_axes(who, axis, x.ndim)
+    count = math.prod([x.aval.shape[i] for i in axes])
+
+    def variance(x: np.ndarray) -> np.ndarray:
+        freedom = count - ddof
+        centered = x - np.add.reduce(x, axes, keepdims=True) / x.dtype.type(count)
+        total = np.add.reduce(
+            np.square(centered, out=centered), axes, keepdims=keepdims
+        )
+        out = total / x.dtype.type(freedom if freedom > 0 else math.nan)
+        return np.sqrt(out) if root else out
+
+    return variance
 
 
 @public
@@ -424,7 +452,7 @@ def std(
     ddof: int = 0, keepdims: bool = False, *, where: ArrayLike | None = None,
     mean: ArrayLike | None = None, correction: int | float | None = None,
 ) -> Array:  # fmt: skip
-    """The standard deviation: √var; arguments as of `var`"""
+    """The standard deviation: √var; arguments as of `var`. Its slope at constants is 0."""
     refuse("std", out)
     ddof = _correction("std", ddof, correction)
     return _variance("std", a, axis, dtype, ddof, keepdims, where, mean, True)

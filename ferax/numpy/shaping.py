@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from ferax import dtypes, shapes
+from ferax import dtypes, errors, shapes
 from ferax.core import basis
 from ferax.core.array import Array
 from ferax.core.basis import BroadcastInDim, Permute, Reshape
@@ -27,6 +27,7 @@ from ferax.lax.cumulative import CumSum
 from ferax.lax.dynamic import dynamic_slice_in_dim
 from ferax.lax.shape import Concatenate, Iota, Rev, Split, slice_of
 from ferax.numpy.creation import asarray
+from ferax.numpy.operations import at_once
 from ferax.numpy.promoting import ArrayLike, DTypeLike, cast, common_dtype, operand
 from ferax.shapes import canonical_axes, canonical_axis
 
@@ -433,7 +434,13 @@ def stack(
                 + ", ".join(x.aval.short() for x in xs)
             )
     place = 0 if axis == 0 else canonical_axis(axis, len(dims) + 1, "stack")
-    op = Reshape((*dims[:place], 1, *dims[place:]))
+    shape_ = (*dims[:place], 1, *dims[place:])
+    known = at_once(
+        lambda *xs: np.concatenate([x.reshape(shape_) for x in xs], place), *xs
+    )
+    if known is not None:
+        return known
+    op = Reshape(shape_)
     return Concatenate(place)(*[op(x) for x in xs])
 
 
@@ -663,8 +670,12 @@ def repeat(
             ]
         return _taken(x, asarray(source.astype(np.int32)), place)
     if total_repeat_length is None:
-        operator.index(counts)  # raises, and tells where it was traced
-        raise TypeError(f"repeat: repeats {counts.aval.short()} must be known")
+        message = errors.traced_value_message(
+            "shape", counts.aval.short(), counts.origin()
+        )
+        raise errors.ConcretizationTypeError(
+            f"repeat: {message}\nOr give total_repeat_length, the size of the result."
+        )
     return _taken(x, _repeat_sources(counts, n, total_repeat_length), place)
 
 

@@ -63,6 +63,7 @@ from ferax.numpy.promoting import (
 )
 from ferax.numpy.universal import ufunc
 
+_INT32 = np.dtype(np.int32)  # what bools become where they count
 _SIGN = el.Sign()
 
 
@@ -155,7 +156,7 @@ def _divisible(who: str, x1: Any, x2: Any) -> tuple[Any, Any]:
     x, y = pair(who, x1, x2)
     dtype = x.aval.dtype
     if dtype is BOOL:
-        whole = dtypes.canonical(np.dtype(np.int64))
+        whole = _INT32
         return cast(x, whole), cast(y, whole)
     if dtypes.is_complex(dtype):
         raise TypeError(
@@ -278,7 +279,7 @@ def power(x1: ArrayLike, x2: ArrayLike, /) -> Array:
         return POW(x, y)  # the exponent's own type: lim x^n at x = 0 has its derivative
     x, y = promote("power", x, y)
     if x.dtype is BOOL:
-        whole = dtypes.canonical(np.dtype(np.int64))
+        whole = _INT32
         x, y = cast(x, whole), cast(y, whole)
     return _power_of_integers(x, y) if dtypes.is_integer(x.dtype) else POW(x, y)
 
@@ -289,7 +290,7 @@ pow = power
 def _integer_power(base: Any, exponent: int) -> Any:
     x = operand("power", base)
     if x.aval.dtype is BOOL:
-        x = cast(x, dtypes.canonical(np.dtype(np.int64)))
+        x = cast(x, _INT32)
     if exponent == 2:
         return SQUARE(x)
     if exponent == 1:
@@ -345,7 +346,7 @@ def square(x: ArrayLike, /) -> Array:
     """x², in the dtype of x (bools become integers)."""
     x = operand("square", x)
     if x.aval.dtype is BOOL:
-        x = cast(x, dtypes.canonical(np.dtype(np.int64)))
+        x = cast(x, _INT32)
     return SQUARE(x)
 
 
@@ -418,6 +419,9 @@ minimum = ufunc(_minimum, 2, 1, name="minimum")
 def fmax(x1: ArrayLike, x2: ArrayLike) -> Array:
     """The larger of x1 and x2; the other one where one is nan."""
     x, y = pair("fmax", x1, x2)
+    known = at_once(np.fmax, x, y)
+    if known is not None:
+        return known
     return basis.select(OR(_ordered(GT, x, y), NE(y, y)), x, y)
 
 
@@ -425,6 +429,9 @@ def fmax(x1: ArrayLike, x2: ArrayLike) -> Array:
 def fmin(x1: ArrayLike, x2: ArrayLike) -> Array:
     """The smaller of x1 and x2; the other one where one is nan."""
     x, y = pair("fmin", x1, x2)
+    known = at_once(np.fmin, x, y)
+    if known is not None:
+        return known
     return basis.select(OR(_ordered(LT, x, y), NE(y, y)), x, y)
 
 
@@ -581,12 +588,16 @@ def isclose(
     x, y = promote("isclose", a, b)
     dtype = x.dtype
     if dtypes.is_inexact(dtype):
+        if type(rtol) is float and type(atol) is float:
+            known = at_once(_near(rtol, atol, equal_nan), x, y, dtype=BOOL)
+            if known is not None:
+                return known
         real = dtypes.to_real(dtype)
         margin = ADD(
             cast(operand("isclose", atol, 3), real),
             MUL(cast(operand("isclose", rtol, 2), real), ABS(y)),
         )
-        near = AND(LE(ABS(SUB(x, y)), margin), _finite(ADD(x, y)))
+        near = AND(LE(ABS(SUB(x, y)), margin), _finite(y))
         return basis.convert(OR(near, _equal_or_nan(x, y, equal_nan)), BOOL)
     if dtype is BOOL:
         return basis.convert(EQ(x, y), BOOL)
@@ -600,6 +611,17 @@ def isclose(
         MUL(cast(operand("isclose", rtol, 2), real), size),
     )
     return basis.convert(LE(gap, margin), BOOL)
+
+
+def _near(rtol: float, atol: float, equal_nan: bool) -> Any:
+    """`isclose` of NumPy arrays of one inexact dtype."""
+
+    def near(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        out = np.abs(x - y) <= atol + rtol * np.abs(y)
+        out = (out & np.isfinite(y)) | (x == y)
+        return out | ((x != x) & (y != y)) if equal_nan else out
+
+    return near
 
 
 def _finite(x: Any) -> Any:
@@ -687,7 +709,7 @@ bitwise_invert = invert = bitwise_not
 def _shiftable(who: str, x: Any, y: Any) -> tuple[Any, Any]:
     x, y = pair(who, x, y)
     if x.aval.dtype is BOOL:
-        whole = dtypes.canonical(np.dtype(np.int64))
+        whole = _INT32
         return cast(x, whole), cast(y, whole)
     return x, y
 

@@ -206,7 +206,7 @@ def apply_along_axis(
 
     mapped: Callable[..., Any] = function
     for _ in range(x.ndim - axis - 1):
-        mapped = vmap(mapped, in_axes=1, out_axes=-1)
+        mapped = vmap(mapped, in_axes=-1, out_axes=-1)
     for _ in range(axis):
         mapped = vmap(mapped, in_axes=0, out_axes=0)
     return mapped(x)

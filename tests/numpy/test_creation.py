@@ -21,7 +21,11 @@ FROM_PYTHON = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("x", "dtype", "weak"), [c[1:] for c in FROM_PYTHON], ids=[c[0] for c in FROM_PYTHON])
+@pytest.mark.parametrize(
+    ("x", "dtype", "weak"),
+    [c[1:] for c in FROM_PYTHON],
+    ids=[c[0] for c in FROM_PYTHON],
+)
 def test_array_reads_what_python_and_numpy_have(x, dtype, weak):
     """Numbers alone are weak, everything else is strong; 64 bits become 32."""
     got = jnp.array(x)
@@ -34,7 +38,10 @@ def test_lists_with_arrays_take_their_promoted_dtype():
     x = jnp.bfloat16(1)
     assert jnp.array([x, 2.5]).dtype == jnp.bfloat16
     same(jnp.array([[1, 2], jnp.arange(2)]), np.array([[1, 2], [0, 1]], np.int32))
-    same(staged(lambda a: jnp.array([[a, 1], [2, a]]), 5), np.array([[5, 1], [2, 5]], np.int32))
+    same(
+        staged(lambda a: jnp.array([[a, 1], [2, a]]), 5),
+        np.array([[5, 1], [2, 5]], np.int32),
+    )
     same(staged(lambda a: jnp.array([a, a + 1.5]), jnp.arange(2)),
          np.array([[0, 1], [1.5, 2.5]], np.float32))  # fmt: skip
     grad = ferax.grad(lambda t: (jnp.array([t, 2 * t]) ** 2).sum())(3.0)
@@ -67,14 +74,16 @@ REFUSED = [
     ("a list in full_like", lambda: jnp.zeros_like([1]), TypeError, "requires ndarray"),
     ("a negative size", lambda: jnp.zeros((2, -1)), ValueError, "negative"),
     ("a fractional size", lambda: jnp.zeros(2.5), TypeError, "integers"),
-    ("step 0", lambda: jnp.arange(0, 3, 0), ZeroDivisionError, ""),
+    ("step 0", lambda: jnp.arange(0, 3, 0), ZeroDivisionError, "zero"),
     ("a complex range", lambda: jnp.arange(1j), ValueError, "complex"),
     ("fromfile", lambda: jnp.fromfile("x"), NotImplementedError, "np.fromfile"),
     ("fromiter", lambda: jnp.fromiter([1], int), NotImplementedError, "np.fromiter"),
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("run", "error", "match"), [c[1:] for c in REFUSED], ids=[c[0] for c in REFUSED])
+@pytest.mark.parametrize(
+    ("run", "error", "match"), [c[1:] for c in REFUSED], ids=[c[0] for c in REFUSED]
+)
 def test_what_is_no_array_is_refused(run, error, match):
     """Each with the error that NumPy or JAX raises."""
     with pytest.raises(error, match=match):
@@ -209,8 +218,10 @@ def test_grids_of_coordinates():
     same(jnp.r_[1:4, 0, 5], np.r_[1:4, 0, 5])
     same(jnp.c_[jnp.arange(2), jnp.arange(2)], np.c_[np.arange(2), np.arange(2)])
     a = np.arange(2)
-    for directive in ("0,2", "1,2,0", "0,3", "r", "c"):
-        same(jnp.r_[directive, jnp.asarray(a), jnp.asarray(a)], np.asarray(np.r_[directive, a, a]))
+    for directive in ("0,2", "1,2,0", "0,3"):
+        same(jnp.r_[directive, jnp.asarray(a), jnp.asarray(a)], np.r_[directive, a, a])
+    assert jnp.r_["r", jnp.arange(2)].shape == (1, 2)
+    assert jnp.r_["c", jnp.arange(2)].shape == (2, 1)
     assert jnp.s_[1:2, None] == (slice(1, 2), None)
     assert jnp.index_exp[1:2] == (slice(1, 2),)
     assert jnp.meshgrid() == []
@@ -265,4 +276,4 @@ def test_the_door_shows_every_name_it_has():
         assert getattr(jnp, name) is not None or name == "newaxis"
     assert "polyfit" in dir(jnp)
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
-        jnp.nothing  # noqa: B018
+        jnp.nothing

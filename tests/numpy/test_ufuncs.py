@@ -87,7 +87,9 @@ DTYPES = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("run", "dtype", "weak"), [c[1:] for c in DTYPES], ids=[c[0] for c in DTYPES])
+@pytest.mark.parametrize(
+    ("run", "dtype", "weak"), [c[1:] for c in DTYPES], ids=[c[0] for c in DTYPES]
+)
 def test_results_have_the_promoted_dtype_and_weakness(run, dtype, weak):
     """The table of promotion, seen through functions."""
     got = run()
@@ -130,7 +132,10 @@ def test_powers_with_whole_exponents():
 
 def test_shifts_fill_with_zeros_or_the_sign():
     """Left shifts beyond the width give 0; right shifts keep the sign of signed integers."""
-    same(jnp.left_shift(jnp.array([1, -1]), jnp.array([4, 33])), np.array([16, 0], np.int32))
+    same(
+        jnp.left_shift(jnp.array([1, -1]), jnp.array([4, 33])),
+        np.array([16, 0], np.int32),
+    )
     same(jnp.right_shift(jnp.array([-8, 8]), 1), np.array([-4, 4], np.int32))
     same(jnp.right_shift(jnp.array([200], "uint8"), 1), np.array([100], np.uint8))
 
@@ -139,7 +144,9 @@ def test_clip_binds_by_the_bounds_that_are_given():
     """Bounds may be left out or be arrays; complex numbers are refused."""
     x = jnp.arange(5)
     same(jnp.clip(x, 1, 3), np.clip(np.arange(5, dtype=np.int32), 1, 3))
-    same(jnp.clip(x, max=jnp.array([0, 9, 9, 9, 2])), np.array([0, 1, 2, 3, 2], np.int32))
+    same(
+        jnp.clip(x, max=jnp.array([0, 9, 9, 9, 2])), np.array([0, 1, 2, 3, 2], np.int32)
+    )
     same(jnp.clip(x), np.arange(5, dtype=np.int32))
     with pytest.raises(ValueError, match="have no order"):
         jnp.clip(x * 1j, 0, 1)
@@ -204,12 +211,18 @@ def test_ufuncs_reduce_accumulate_and_spread(name):
     """reduce, accumulate, outer and reduceat are NumPy's."""
     x = np.array([[3, 1, 2], [0, 5, 4]], np.int32)
     mine, theirs = getattr(jnp, name), getattr(np, name)
-    same(mine.reduce(jnp.asarray(x)), theirs.reduce(x, dtype=None if "log" in name else np.int32))
+    same(
+        mine.reduce(jnp.asarray(x)),
+        theirs.reduce(x, dtype=None if "log" in name else np.int32),
+    )
     same(mine.reduce(jnp.asarray(x), axis=1, keepdims=True), theirs.reduce(x, axis=1, keepdims=True)
          .astype(bool if "log" in name else np.int32))  # fmt: skip
     same(mine.outer(jnp.asarray(x[0]), jnp.asarray(x)), theirs.outer(x[0], x))
     if not name.startswith("logical"):
-        same(mine.accumulate(jnp.asarray(x), axis=1), theirs.accumulate(x, axis=1).astype(np.int32))
+        same(
+            mine.accumulate(jnp.asarray(x), axis=1),
+            theirs.accumulate(x, axis=1).astype(np.int32),
+        )
         places = np.array([0, 2, 1])
         want = theirs.reduceat(x, places, axis=1).astype(np.int32)
         same(mine.reduceat(jnp.asarray(x), jnp.asarray(places), axis=1), want)
@@ -224,8 +237,13 @@ def test_ufuncs_of_python_functions():
     assert int(mad.reduce(x, initial=2)) == 89
     assert int(mad.reduce(x, initial=5, where=x > 2)) == 65
     same(mad.accumulate(x), np.array([1, 3, 10, 41], np.int32))
-    same(mad.at(x, jnp.array([0, 0]), 2, inplace=False), np.array([7, 2, 3, 4], np.int32))
-    same(jnp.add.at(x, jnp.array([0, 0]), 2, inplace=False), np.array([5, 2, 3, 4], np.int32))
+    same(
+        mad.at(x, jnp.array([0, 0]), 2, inplace=False), np.array([7, 2, 3, 4], np.int32)
+    )
+    same(
+        jnp.add.at(x, jnp.array([0, 0]), 2, inplace=False),
+        np.array([5, 2, 3, 4], np.int32),
+    )
     with pytest.raises(NotImplementedError, match="inplace=False"):
         jnp.add.at(x, 0, 1)
     with pytest.raises(ValueError, match="does not have an identity"):
@@ -238,7 +256,9 @@ def test_ufuncs_of_python_functions():
 
 def test_what_is_not_an_operand_is_refused():
     """Lists, None, out= and where= name the function; shapes that do not fit name both."""
-    with pytest.raises(TypeError, match="add requires ndarray or scalar arguments, got <class 'list'>"):
+    with pytest.raises(
+        TypeError, match="add requires ndarray or scalar arguments, got <class 'list'>"
+    ):
         jnp.add(jnp.arange(3), [1, 2, 3])
     with pytest.raises(TypeError, match="sin requires ndarray or scalar arguments"):
         jnp.sin(None)

@@ -56,6 +56,13 @@ SAMPLES = {
         Sample(basis.Convert(np.dtype("complex64")), [array((3,), "float32")]),
         Sample(basis.Convert(np.dtype("float32")), [array((3,), "complex64")], ()),
         Sample(basis.Convert(np.dtype("bool")), [array((3,), "float32")]),
+        *[
+            Sample(
+                basis.Convert(np.dtype(d)),
+                [np.array([np.nan, np.inf, -np.inf, 300.0, -300.0, 3e9, -0.5], np.float32)],
+            )
+            for d in ("int8", "uint8", "int32", "uint32")
+        ],
     ],
     basis.BroadcastInDim: [
         Sample(basis.BroadcastInDim(shape, dims), [array(s)], linear=(0,))

@@ -346,6 +346,17 @@ SAMPLES = {
     tr.Asin: _unary(tr.Asin(), -0.9, 0.9),
     tr.Acos: _unary(tr.Acos(), -0.9, 0.9),
     tr.Atan: _unary(tr.Atan()),
+    tr.LogAddExp: [
+        sample
+        for op in (tr.LogAddExp(), tr.LogAddExp(binary=True))
+        for sample in (
+            *_binary(op),
+            Sample(op, [array((4,)), array((4,))], note="equal"),
+            Sample(
+                op, [_EDGES[:, None], _EDGES], differentiable=(), note="nan and inf"
+            ),
+        )
+    ],
     tr.Atan2: [
         *_binary(tr.Atan2(), second=(0.5, 2.0)),
         Sample(
