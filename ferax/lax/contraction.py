@@ -571,7 +571,7 @@ def blas_ready(x: Any) -> Any:
 # -- public ----------------------------------------------------------------------------------
 
 
-def _axis_pairs(who: str, axes: Any) -> AxisPairs:
+def axis_pairs(who: str, axes: Any) -> AxisPairs:
     try:
         x, y = axes
         return integers(x), integers(y)
@@ -624,8 +624,8 @@ def dot_general(
     except (TypeError, ValueError):
         contracted, batch = dimension_numbers, None
     op = DotGeneral(
-        _axis_pairs("dot_general", contracted),
-        _axis_pairs("dot_general", batch),
+        axis_pairs("dot_general", contracted),
+        axis_pairs("dot_general", batch),
         canonical_precision(precision),
         preferred_dtype("dot_general", preferred_element_type),
     )

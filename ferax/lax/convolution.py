@@ -420,7 +420,7 @@ def _windows(
     )
 
 
-def _sum_positions(view: np.ndarray, w: np.ndarray) -> np.ndarray:
+def _sum_positions(view: Any, w: Any) -> np.ndarray:
     """Depthwise: view (groups, n, *spatial, *window), w (groups, *window)."""
     rank = w.ndim - 1
     y = np.zeros(view.shape[: 2 + rank], view.dtype)
@@ -548,8 +548,8 @@ def padtype_to_pads(
     [(0, 1), (1, 1)]
     """
     name = getattr(padding, "name", padding)
-    sizes = [integers(given) for given in (in_shape, window_shape, window_strides)]
-    return list(shapes.window_padding(*sizes, name, "padtype_to_pads"))
+    sizes, windows, strides = map(integers, (in_shape, window_shape, window_strides))
+    return list(shapes.window_padding(sizes, windows, strides, name, "padtype_to_pads"))
 
 
 def conv_shape_tuple(

@@ -81,9 +81,14 @@ class TriangularSolve(Primitive):
     def numpy(self, a: Any, b: Any) -> list[Any]:
         if not b.size:
             return [np.zeros(b.shape, b.dtype)]
-        solve = lapack.scipy_routine("trsm", a.dtype)
         if self.conjugate_a and not self.transpose_a:
             a = a.conj()
+        if lapack.is_stack_of_small(a) and self.left_side:
+            a = a.swapaxes(-1, -2) if self.transpose_a else a
+            a = a.conj() if self.transpose_a and self.conjugate_a else a
+            lower = self.lower != self.transpose_a
+            return [lapack.substitute(a, b, lower, self.unit_diagonal)]
+        solve = lapack.scipy_routine("trsm", a.dtype)
         options = {
             # of the transposed system: row-major matrices are the transposed ones by columns
             "side": int(self.left_side),
@@ -351,6 +356,8 @@ class Lu(Factorization):
                 np.zeros(shapes_[1], np.int32),
                 np.broadcast_to(rows, shapes_[2]),
             ]
+        if lapack.is_stack_of_small(a):
+            return list(lapack.lu_of_stack(a))
         factor = lapack.scipy_routine("getrf", a.dtype)
 
         def one(x: np.ndarray) -> list[np.ndarray]:
@@ -541,10 +548,22 @@ class LuSolve(Factorization):
         return [Aval(b.shape, b.dtype)]
 
     def numpy(self, lu: Any, permutation: Any, a: Any, b: Any) -> list[Any]:
-        (x,) = lapack.each(
+        if lapack.is_stack_of_small(lu):
+            return [self.stack(lu, permutation[..., None].astype(np.intp), b)]
+        return lapack.each(
             self.one, b.shape[:-2], [Aval(b.shape, b.dtype)], lu, permutation, b
         )
-        return [x]
+
+    def stack(self, lu: Any, rows: Any, b: Any) -> Any:
+        if not self.transposed:
+            y = lapack.substitute(lu, np.take_along_axis(b, rows, -2), True, True)
+            return lapack.substitute(lu, y, False, False)
+        flipped = lu.swapaxes(-1, -2)
+        y = lapack.substitute(flipped, b, True, False)
+        y = lapack.substitute(flipped, y, False, True)
+        x = np.empty_like(y)
+        np.put_along_axis(x, rows, y, -2)
+        return x
 
     def one(self, lu: Any, permutation: Any, b: Any) -> list[Any]:
         if not b.size:
@@ -621,7 +640,7 @@ class Qr(Factorization):
 
     def numpy(self, a: Any) -> list[Any]:
         results = self.abstract(Aval(a.shape, a.dtype))
-        mode = "complete" if self.full_matrices else "reduced"
+        mode: Any = "complete" if self.full_matrices else "reduced"
         if not self.pivoting:
             return lapack.stacked(
                 lambda x: np.linalg.qr(x, mode), a.shape[:-2], results, a

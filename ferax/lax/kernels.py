@@ -509,6 +509,11 @@ def cosh(m: Any, x: Any) -> Any:
     return (0.5 * h) * h + 0.5 / (h * h)
 
 
+def atanh(m: Any, x: Any) -> Any:
+    a = m.abs(x)
+    return m.sign(x) * (0.5 * m.log1p(2.0 * a / (1.0 - a)))
+
+
 # -- error functions -------------------------------------------------------------------------
 
 

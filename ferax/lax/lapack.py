@@ -61,7 +61,7 @@ def call(
     if hlo.platform != "cpu":
         raise NotImplementedError(
             f"{who} has no lowering for {hlo.platform}; compute it on the CPU: "
-            "jit(f, backend='cpu')"
+            "with ferax.default_device(ferax.devices('cpu')[0]): …"
         )
     target = f"lapack_{routine_name(routine, operands[0].dtype)}_ffi"
     return hlo.custom_call(  # type: ignore[no-any-return]
@@ -165,3 +165,52 @@ def stacked(
     shape = tuple(batch)
     inner = [Aval(a.shape[len(shape) :], a.dtype) for a in results]
     return each(lambda x: stacked(function, (), inner, x), shape, results, stack)
+
+
+# A call of LAPACK per matrix costs microseconds; many small ones are done all at once instead,
+# one elimination step after the other.
+
+
+def is_stack_of_small(x: np.ndarray) -> bool:
+    """Whether NumPy's loops over the stack beat LAPACK's over each matrix."""
+    size = max(x.shape[-2:])
+    return x.ndim > 2 and 0 < size <= 32 and x.size >= 32 * size * size
+
+
+def lu_of_stack(a: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """LU, pivots and permutations by elimination with partial pivoting (Doolittle's method)."""
+    *batch, m, n = a.shape
+    lu = np.array(a).reshape(-1, m, n)
+    every = np.arange(len(lu))
+    order = np.broadcast_to(np.arange(m, dtype=np.int32), (len(lu), m)).copy()
+    pivots = np.empty((len(lu), min(m, n)), np.int32)
+    for k in range(min(m, n)):
+        column = lu[:, k:, k]
+        # LAPACK compares |re| + |im|
+        size = (
+            np.abs(column.real) + np.abs(column.imag)
+            if a.dtype.kind == "c"
+            else np.abs(column)
+        )
+        row = pivots[:, k] = k + size.argmax(1)
+        for stack in (lu, order):
+            stack[every, k], stack[every, row] = stack[every, row], stack[every, k]
+        pivot = lu[:, k, k][:, None]
+        lu[:, k + 1 :, k] /= np.where(pivot == 0, 1, pivot)
+        lu[:, k + 1 :, k + 1 :] -= lu[:, k + 1 :, k, None] * lu[:, None, k, k + 1 :]
+    shape = tuple(batch)
+    return lu.reshape(a.shape), pivots.reshape(*shape, -1), order.reshape(*shape, m)
+
+
+def substitute(a: np.ndarray, b: np.ndarray, lower: bool, unit: bool) -> np.ndarray:
+    """X with A X = B for stacks of triangular A, row by row."""
+    n = a.shape[-1]
+    x = np.empty(b.shape, b.dtype)
+    for i in range(n) if lower else reversed(range(n)):
+        known = slice(0, i) if lower else slice(i + 1, n)
+        row = (
+            b[..., i, :]
+            - np.matmul(a[..., i, None, known], x[..., known, :])[..., 0, :]
+        )
+        x[..., i, :] = row if unit else row / a[..., i, i, None]
+    return x

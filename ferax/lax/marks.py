@@ -9,7 +9,7 @@ from ferax.core.array import Concrete
 from ferax.core.basis import Discrete
 from ferax.core.tracing import to_array
 from ferax.errors import public
-from ferax.transforms.rematerialize import Barrier
+from ferax.lax.rematerialize import Barrier
 from ferax.tree_util import flatten, tree_map, unflatten
 
 

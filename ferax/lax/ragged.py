@@ -126,8 +126,8 @@ def ragged_dot_general(
         raise TypeError(
             f"{who}: group_sizes must be integers, (…, g); got {sizes.aval.short()}"
         )
-    (contracted, batch) = (
-        tuple(map(integers, pairs))
+    contracted, batch = (
+        contraction.axis_pairs(who, pairs)
         for pairs in ragged_dot_dimension_numbers.dot_dimension_numbers
     )
     (ragged,) = integers(ragged_dot_dimension_numbers.lhs_ragged_dimensions)
@@ -217,7 +217,9 @@ def scaled_dot(
             raise ValueError(f"{who}: give dimension_numbers for lhs {x.aval.short()}")
         last, lead = x.ndim - 1, tuple(range(x.ndim - 2))
         dimension_numbers = (((last,), (last - 1,)), (lead, lead))
-    contracted, batch = (tuple(map(integers, pairs)) for pairs in dimension_numbers)
+    contracted, batch = (
+        contraction.axis_pairs(who, pairs) for pairs in dimension_numbers
+    )
     preferred = contraction.preferred_dtype(who, preferred_element_type)
     dtype = np.dtype(dtypes.bfloat16) if preferred is None else preferred
     x = _scaled(who, x, lhs_scale, contracted[0], dtype)

@@ -218,7 +218,7 @@ class Digamma(Unary):
     accepts = FLOATING
 
     def numpy(self, x: Any) -> list[Any]:
-        return _on_host("psi", x)
+        return _on_host_but_doubles("psi", kernels.digamma, x)
 
     def stablehlo(self, hlo: Any, x: Any) -> list[Any]:
         return kernels.written(hlo, kernels.digamma, x)

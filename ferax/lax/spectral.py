@@ -8,7 +8,7 @@ differentiable on their own: no vector's derivative is formed where it is not as
 
 Vectors are determined up to a factor only (a sign, or a phase). Derivatives of complex ones fix
 it so: those of eigh leave vᴴ dv = 0, those of svd have it real for the right vectors, those of eig
-keep the norm and the phase of v.
+keep the norm and let the largest component stay real.
 """
 
 from __future__ import annotations
@@ -43,10 +43,12 @@ from ferax.lax.matrices import (
     times,
     transposed,
 )
-from ferax.lax.shape import Concatenate
+from ferax.lax.reduction import ArgMax
+from ferax.lax.shape import Concatenate, Iota
 
 _INT = lapack.INT
-_REAL, _IMAG, _COMPLEX, _ABS = el.Real(), el.Imag(), el.Complex(), el.Abs()
+_REAL, _IMAG, _COMPLEX = el.Real(), el.Imag(), el.Complex()
+_ABS, _EQ = el.Abs(), el.Eq()
 
 
 class EigImplementation(enum.Enum):
@@ -108,7 +110,7 @@ class Eigh(Factorization):
         return [Aval(a.shape, a.dtype), Aval(a.shape[:-1], dtypes.to_real(a.dtype))]
 
     def numpy(self, a: Any) -> list[Any]:
-        triangle_name = "L" if self.lower else "U"
+        triangle_name: Any = "L" if self.lower else "U"
         results = self.abstract(Aval(a.shape, a.dtype))
 
         def both(x: Any) -> list[Any]:
@@ -474,10 +476,18 @@ def _scaled(left: Any, v: Any, turn: Any) -> Any:
 
 
 def _normalized(v: Any, dv: Any) -> Any:
-    """dv without its part along v: norm and phase stay."""
+    """dv plus what keeps v as LAPACK has it: of norm 1, its largest component real."""
     along = basis.reduce_sum(basis.mul(conj(v), dv), (v.ndim - 2,))
-    norm = _as_complex(_real(basis.reduce_sum(basis.mul(conj(v), v), (v.ndim - 2,))))
-    return basis.sub(dv, basis.mul(v, as_row(over(along, norm))))
+    dv = basis.sub(dv, basis.mul(v, as_row(along)))
+    largest = ArgMax(v.ndim - 2, _INT)(_ABS(v))
+    there = _EQ(Iota(_INT, (v.shape[-2], 1), 0)(), as_row(largest))
+
+    def picked(x: Any) -> Any:
+        return basis.reduce_sum(basis.select(there, x, 0), (v.ndim - 2,))
+
+    phase = over(_IMAG(picked(dv)), _REAL(picked(v)))
+    turn = _COMPLEX(basis.zeros((), phase.dtype), phase)
+    return basis.sub(dv, basis.mul(v, as_row(turn)))
 
 
 @public
@@ -497,7 +507,7 @@ def eig(
       compute_left_eigenvectors: vₗ with vₗᴴ x = diag(w) vₗᴴ.
       compute_right_eigenvectors: vᵣ with x vᵣ = vᵣ diag(w).
       enable_eigvec_derivs: let the vectors be differentiated too. Where eigenvalues coincide the
-        result is nan or inf; vectors keep their norm and phase.
+        result is nan or inf; vectors keep their norm, their largest component stays real.
       implementation, use_magma: have no effect here.
 
     Returns:

@@ -1,9 +1,9 @@
 """Powers, roots, exponentials, logarithms, circular and hyperbolic functions, elementwise.
 
 Results are within a few ulps of the exact ones, eager and compiled. Where XLA's expansion is not
-(sinh, cosh, log1p in float64 on CPUs), the operations are written out in `kernels.py`. 16-bit
-floats are computed in float32 and rounded once. So `accuracy=` has nothing to choose from; it is
-checked and otherwise ignored.
+(sinh, cosh; log1p and artanh in float64 on CPUs), the operations are written out in `kernels.py`.
+16-bit floats are computed in float32 and rounded once. So `accuracy=` has nothing to choose from;
+it is checked and otherwise ignored.
 
 Inverse functions (`Inverse`) state the derivative of what they invert: dy/dx = 1 / (dx/dy). It is
 infinite where that is 0: √x at 0, arcsin x at ±1. Powers guard their derivatives where the limit
@@ -49,8 +49,8 @@ __all__ = [
     "logistic", "pow", "reciprocal", "rsqrt", "sin", "sinh", "sqrt", "tan", "tanh",
     # operations
     "Acos", "Acosh", "Asin", "Asinh", "Atan", "Atan2", "Atanh", "Cbrt", "Cos", "Cosh",
-    "Exp", "Exp2", "Expm1", "IntegerPow", "Log", "Log1p", "LogAddExp", "Logistic", "Pow", "Rsqrt", "Sin",
-    "Sinh", "Sqrt", "Tan", "Tanh",
+    "Exp", "Exp2", "Expm1", "IntegerPow", "Log", "Log1p", "LogAddExp", "Logistic", "Pow",
+    "Rsqrt", "Sin", "Sinh", "Sqrt", "Tan", "Tanh",
 ]  # fmt: skip
 
 _FLOAT32 = np.dtype(np.float32)
@@ -819,6 +819,11 @@ class Atanh(_Inverse):
 
     def numpy(self, x: Any) -> list[Any]:
         return [np.arctanh(x)]
+
+    def stablehlo(self, hlo: Any, x: Any) -> list[Any]:
+        if x.dtype == _FLOAT64 and hlo.platform == "cpu":
+            return kernels.written(hlo, kernels.atanh, x)
+        return super().stablehlo(hlo, x)
 
     def slope(self, x: Any, y: Any) -> Any:
         return _one_minus_square(x)

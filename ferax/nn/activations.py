@@ -14,7 +14,7 @@ import ferax.numpy as jnp
 from ferax.core import basis
 from ferax.core.array import Array
 from ferax.errors import public
-from ferax.lax.arithmetic import CLAMP, LE, MAX
+from ferax.lax.arithmetic import CLAMP, LE
 from ferax.lax.operands import scalar
 from ferax.lax.special import erfc
 from ferax.lax.transcendental import LOGISTIC
@@ -116,7 +116,7 @@ def softplus(x: ArrayLike) -> Array:
     Array([  0.    ,   0.6931, 100.    ], dtype=float32)
     """
     x = inexact("softplus", x)
-    return MAX(x, scalar(0, x)) + jnp.log1p(jnp.exp(-jnp.abs(x)))
+    return jnp.logaddexp(x, scalar(0, x))
 
 
 @public

@@ -145,11 +145,7 @@ def _logaddexp(x1: ArrayLike, x2: ArrayLike, /) -> Array:
     x, y = pair_inexact("logaddexp", x1, x2)
     if dtypes.is_complex(x.dtype):
         return _complex_logaddexp(x, y)
-    known = at_once(np.logaddexp, x, y)
-    if known is not None:
-        return known
-    gap = basis.select(EQ(x, y), scalar(0, x.dtype), SUB(x, y))
-    return ADD(MAX(x, y), LOG1P(EXP(NEG(ABS(gap)))))
+    return el.LogAddExp()(x, y)
 
 
 def _complex_logaddexp(x: Any, y: Any) -> Any:

@@ -25,6 +25,7 @@ from ferax.errors import public
 from ferax.lax import elementwise as el
 from ferax.lax.branching import cond as lax_cond
 from ferax.lax.contraction import PrecisionLike
+from ferax.lax.custom import custom_jvp
 from ferax.lax.factorizations import Cholesky, Geqrf, Lu, LuSolve, Qr
 from ferax.lax.factorizations import symmetrized as _symmetrized
 from ferax.lax.marks import STOP_GRADIENT
@@ -49,7 +50,6 @@ from ferax.numpy.promoting import ArrayLike, operand, promote_inexact
 from ferax.numpy.searching import take_along_axis, where
 from ferax.numpy.shaping import matrix_transpose as _matrix_transpose
 from ferax.numpy.ufuncs import absolute, power
-from ferax.transforms.custom import custom_jvp
 
 __all__ = [
     "EigResult", "EighResult", "QRResult", "SVDResult", "SlogdetResult", "cholesky", "cond",
@@ -791,8 +791,10 @@ def _vector_norm(x: Any, order: Any, axes: tuple[int, ...], keepdims: bool) -> A
         )
     elif order in (np.inf, -np.inf):
         size = absolute(x)
-        kind = reducing.max if order > 0 else reducing.min
-        norm_ = kind(size, axis=axes, **({"initial": 0} if order > 0 else {}))
+        if order > 0:
+            norm_ = reducing.max(size, axis=axes, initial=0)
+        else:
+            norm_ = reducing.min(size, axis=axes)
     elif order == 0:
         norm_ = basis.reduce_sum(
             basis.convert(el.ne(x, 0), dtypes.to_real(x.dtype)), axes
@@ -818,7 +820,7 @@ def _matrix_norm(x: Any, order: Any, axes: tuple[int, int], keepdims: bool) -> A
     elif order in (2, -2, "nuc"):
         rest = [i for i in range(x.ndim) if i not in axes]
         s = svdvals(basis.permute(x, (*rest, rows, columns)))
-        kinds = {2: reducing.max, -2: reducing.min, "nuc": reducing.sum}
+        kinds: Any = {2: reducing.max, -2: reducing.min, "nuc": reducing.sum}
         norm_ = kinds[order](s, axis=-1)
     else:
         raise ValueError(

@@ -44,6 +44,7 @@ from ferax.numpy.operations import (
     AND,
     BOOL,
     DIV,
+    EQ,
     GT,
     MAX,
     MIN,
@@ -415,9 +416,7 @@ def _host_variance(
     def variance(x: np.ndarray) -> np.ndarray:
         freedom = count - ddof
         centered = x - np.add.reduce(x, axes, keepdims=True) / x.dtype.type(count)
-        total = np.add.reduce(
-            np.square(centered, out=centered), axes, keepdims=keepdims
-        )
+        total = np.add.reduce(np.square(centered), axes, keepdims=keepdims)
         out = total / x.dtype.type(freedom if freedom > 0 else math.nan)
         return np.sqrt(out) if root else out
 

@@ -83,41 +83,46 @@ def reshaped(x: Any, shape: Any, order: str = "C") -> Any:
     """`reshape` of an Array"""
     if type(shape) is not tuple:
         shape = tuple(shape) if np.iterable(shape) else (shape,)
-    aval = x.aval
-    if shape == aval.shape:
-        return x
-    try:
-        op = Reshape(shape)
-        if -1 not in shape and order == "C":
-            return op(x)
-    except TypeError:
-        pass  # not hashable, not integers, or not as many: named below
-    dims = tuple([shapes.dimension(d, "reshape") for d in shape])
-    total, unknown = aval.size, dims.count(-1)
-    if unknown > 1 or any(d < -1 for d in dims):
-        raise TypeError(f"reshape: at most one size may be -1, none below; got {dims}")
-    if unknown:
-        rest = -math.prod(dims)
-        if rest == 0 or total % rest:
-            raise TypeError(
-                f"cannot reshape array of shape {aval.shape} (size {total}) into shape {dims} "
-                f"because the product of specified axis sizes ({rest}) does not evenly divide "
-                f"{total}"
+    size_ = x.aval.size
+    rest, unknown = 1, -1
+    for i, d in enumerate(shape):
+        if type(d) is not int or d < -1 or (d == -1 and unknown >= 0):
+            break  # what is wrong, if anything, is found below
+        if d == -1:
+            unknown = i
+        else:
+            rest *= d
+    else:
+        if unknown >= 0 and rest and size_ % rest == 0:
+            shape = (*shape[:unknown], size_ // rest, *shape[unknown + 1 :])
+            rest = size_
+        if rest == size_ and -1 not in shape:
+            return (
+                basis.reshape(x, shape) if order == "C" else _reordered(x, shape, order)
             )
-        dims = tuple([total // rest if d == -1 else d for d in dims])
-    if math.prod(dims) != total:
-        raise TypeError(
-            f"cannot reshape array of shape {aval.shape} (size {total}) into shape {dims} "
-            f"(size {math.prod(dims)})"
+    dims = tuple([shapes.dimension(d, "reshape") for d in shape])
+    if dims.count(-1) > 1 or any(d < -1 for d in dims):
+        raise TypeError(f"reshape: at most one size may be -1, none below; got {dims}")
+    if any(type(d) is not int for d in shape):
+        return reshaped(x, dims, order)
+    raise TypeError(
+        f"cannot reshape array of shape {x.shape} (size {size_}) into shape {dims} "
+        + (
+            f"because the product of specified axis sizes ({rest}) does not evenly divide {size_}"
+            if unknown >= 0
+            else f"(size {rest})"
         )
-    if order == "C":
-        return basis.reshape(x, dims)
+    )
+
+
+def _reordered(x: Any, shape: tuple[int, ...], order: str) -> Any:
+    """Elements read and laid out with the first index running fastest."""
     if order != "F":
         raise NotImplementedError(
             f"reshape: order={order!r}; 'C' and 'F' are supported"
         )
-    turned = basis.reshape(basis.permute(x, tuple(range(x.ndim))[::-1]), dims[::-1])
-    return basis.permute(turned, tuple(range(len(dims)))[::-1])
+    turned = basis.reshape(basis.permute(x, tuple(range(x.ndim))[::-1]), shape[::-1])
+    return basis.permute(turned, tuple(range(len(shape)))[::-1])
 
 
 @public

@@ -30,6 +30,7 @@ from ferax.core.avals import Shape
 from ferax.core.basis import broadcast_to, convert, select
 from ferax.errors import public
 from ferax.lax import bits as random_bits
+from ferax.lax.custom import custom_jvp
 from ferax.lax.shape import refuse_sharding, unstack
 from ferax.random.continuous import (
     common_shape,
@@ -41,7 +42,6 @@ from ferax.random.continuous import (
 )
 from ferax.random.discrete import integer_dtype
 from ferax.random.keys import one_key, several
-from ferax.transforms.custom import custom_jvp
 
 Parameters = tuple[Any, ...]
 _SINGLE = np.dtype(np.float32)

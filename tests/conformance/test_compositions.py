@@ -103,7 +103,9 @@ def check(program: Program, thorough: bool = True) -> None:
     except Disagreement:
         raise
     except Exception as failure:
-        raise Disagreement(f"{type(failure).__name__}: {failure}; {program}") from failure
+        raise Disagreement(
+            f"{type(failure).__name__}: {failure}; {program}"
+        ) from failure
 
 
 def _check_types(program: Program) -> None:
@@ -121,9 +123,7 @@ def _check(program: Program, thorough: bool) -> None:
     points = _points(program, 2)
     # the first argument is mapped, the others too, or not, in turn
     mapped = [i == 0 or program.seed % 2 == 0 for i in range(len(program.shapes))]
-    rows = [
-        [x if m else y for x, y, m in zip(p, points[0], mapped)] for p in points
-    ]
+    rows = [[x if m else y for x, y, m in zip(p, points[0], mapped)] for p in points]
     columns = list(zip(*rows))
     stacked = [jnp.stack(c) if m else c[0] for c, m in zip(columns, mapped)]
     axes = tuple(0 if m else None for m in mapped)

@@ -12,13 +12,13 @@ from ferax.core.avals import Aval
 from ferax.core.jaxpr import Jaxpr, stage
 from ferax.lax import collective
 from ferax.lax.branching import Cond
+from ferax.lax.custom import CustomJVPCall, CustomPull, CustomVJPCall
 from ferax.lax.looping import While
 from ferax.lax.marks import STOP_GRADIENT, StopGradient
+from ferax.lax.rematerialize import Barrier, Checkpoint, CheckpointTangent, Name
 from ferax.lax.reversible import WhileTangent
 from ferax.lax.scanning import Scan
 from ferax.transforms.calls import JitCall
-from ferax.transforms.custom import CustomJVPCall, CustomPull, CustomVJPCall
-from ferax.transforms.rematerialize import Barrier, Checkpoint, CheckpointTangent, Name
 from tests.samples.base import Sample, array
 
 PLAIN = "its program is typed for float32; double precision is tried in test_composition"

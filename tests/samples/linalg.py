@@ -33,18 +33,18 @@ def _free(op, *operands, why=_FREE):
 
 
 def _triangular(
-    left, lower, transpose=False, conjugate=False, unit=False, dtype="float32"
+    left, lower, transpose=False, conjugate=False, unit=False, dtype="float32", count=2
 ):
-    b = (2, 3, 2) if left else (2, 2, 3)
+    b = (count, 3, 2) if left else (count, 2, 3)
     op = factorizations.TriangularSolve(left, lower, transpose, conjugate, unit)
-    operands = [_well((2, 3, 3), dtype), array(b, dtype, 1)]
+    operands = [_well((count, 3, 3), dtype), array(b, dtype, 1)]
     return Sample(op, operands, linear=(1,), tolerance=64)
 
 
-def _lu_solve(transposed):
-    a = _well((2, 3, 3))
+def _lu_solve(transposed, count=2):
+    a = _well((count, 3, 3))
     lu, _, order = factorizations.Lu().bind(a)
-    operands = [lu.host(), order.host(), a, array((2, 3, 2), seed=1)]
+    operands = [lu.host(), order.host(), a, array((count, 3, 2), seed=1)]
     op = factorizations.LuSolve(transposed)
     return Sample(op, operands, differentiable=(3,), linear=(3,), tolerance=64)
 
@@ -61,6 +61,8 @@ SAMPLES = {
         _triangular(False, True, unit=True),
         _triangular(False, False, transpose=True, unit=True),
         _triangular(True, True, True, True, dtype="complex64"),
+        _triangular(True, False, True, count=33),
+        _triangular(True, True, unit=True, count=33),
         _triangular(False, False, False, True, dtype="complex64"),
     ],
     factorizations.Cholesky: [
@@ -74,6 +76,7 @@ SAMPLES = {
         Sample(factorizations.Lu(), [_TALL], tolerance=64),
         Sample(factorizations.Lu(), [_WIDE], tolerance=64),
         Sample(factorizations.Lu(), [array((3, 3), "complex64")], tolerance=64),
+        Sample(factorizations.Lu(), [_well((33, 3, 3))], tolerance=64, note="many small"),
         _free(factorizations.Lu(), _EMPTY, why="no elements"),
     ],
     factorizations.LuPivotsToPermutation: [
@@ -83,7 +86,9 @@ SAMPLES = {
         ),
         Sample(factorizations.LuPivotsToPermutation(2), [np.zeros((0,), "int32")]),
     ],
-    factorizations.LuSolve: [_lu_solve(False), _lu_solve(True)],
+    factorizations.LuSolve: [
+        _lu_solve(False), _lu_solve(True), _lu_solve(False, 33), _lu_solve(True, 33),
+    ],
     factorizations.Qr: [
         Sample(factorizations.Qr(False, False), [_TALL], tolerance=64),
         Sample(factorizations.Qr(False, False), [_WIDE], tolerance=64),
@@ -131,6 +136,10 @@ SAMPLES = {
     spectral.Eig: [
         Sample(spectral.Eig(False, False), [array((2, 3, 3), seed=2)], tolerance=200),
         _free(spectral.Eig(True, True), array((3, 3))),
+        Sample(spectral.Eig(True, True, True), [array((2, 3, 3), seed=2)], tolerance=200,
+               order=1, why="the second derivative is checked for eigenvalues"),
+        Sample(spectral.Eig(False, True, True), [array((3, 3), "complex64")], tolerance=200,
+               order=1, why="the second derivative is checked for eigenvalues"),
         _free(spectral.Eig(False, True), array((3, 3), "complex64")),
     ],
     spectral.Schur: [
