@@ -13,4 +13,5 @@ of them alike; a row shows the median of the ratios of neighbouring batches.
     transformer.py   a 12-layer training step: trace, lower, compile, step, memory
     runner.py        environments, processes, turns, medians
     report.py        tables, the figures asked for (figures.toml), the history and regressions
+    documents.py     the tables in README.md and docs/performance.md, from a run
 """

@@ -72,46 +72,62 @@ def _figures() -> dict[str, Any]:
     return tomllib.loads((HERE / "figures.toml").read_text())
 
 
-def figures(rows: Sequence[Any]) -> None:
-    """Print what was asked for and how far the worst row of each figure is from it."""
-    reached: dict[str, list[tuple[float, float, str]]] = {}
+@dataclass(frozen=True)
+class Reached:
+    """How the rows of a figure stand to it; `worst` is the one furthest above its limit."""
+
+    what: str
+    good: int
+    total: int
+    median: float
+    worst: str
+    ratio: float
+    limit: float
+
+
+def reached(rows: Sequence[Any]) -> list[Reached]:
+    """The figures asked for that these rows say something of."""
+    found: dict[str, list[tuple[float, float, str]]] = {}
     for row in rows:
         limit, result = asked(row), ratio(row)
         if limit is not None and result is not None:
-            entry = (result.median, limit[1], row.name)
-            reached.setdefault(limit[0], []).append(entry)
+            found.setdefault(limit[0], []).append((result.median, limit[1], row.name))
+    answers = []
+    for what, entries in found.items():
+        value, limit_of_it, name = max(entries, key=lambda e: e[0] / e[1])
+        good = sum(e[0] <= e[1] for e in entries)
+        median = statistics.median(e[0] for e in entries)
+        answers.append(
+            Reached(what, good, len(entries), median, name, value, limit_of_it)
+        )
+    return answers
+
+
+def figures(rows: Sequence[Any]) -> None:
+    """Print what was asked for and how far the worst row of each figure is from it."""
     lines = Lines()
     lines.heading("figures asked for (ferax / JAX, at most)")
-    for what, entries in reached.items():
-        missed = [e for e in entries if e[0] > e[1]]
-        worst = max(entries, key=lambda e: e[0] / e[1])
+    for each in reached(rows):
+        missed = each.good < each.total
+        count = f"{each.good} of {each.total}" if each.total > 1 else ""
         state = "missed" if missed else "reached"
-        count = (
-            f"{len(entries) - len(missed)} of {len(entries)}"
-            if len(entries) > 1
-            else ""
-        )
-        lines.row(
-            [what, state, count, f"{worst[0]:.3f}", f"≤ {worst[1]:.3f}", worst[2]],
-            [46, -8, -9, 8, 9, -30],
-            "red" if missed else "green",
-        )
+        cells = [
+            each.what,
+            state,
+            count,
+            f"{each.ratio:.3f}",
+            f"≤ {each.limit:.3f}",
+            each.worst,
+        ]
+        lines.row(cells, [48, -8, -9, 8, 9, -30], "red" if missed else "green")
     for size in _figures()["lines"]:
         number = sum(
             _count_lines(p) for pattern in size["paths"] for p in _glob(pattern)
         )
         good = number <= size["at_most"]
-        lines.row(
-            [
-                size["what"],
-                "reached" if good else "missed",
-                "",
-                str(number),
-                f"≤ {size['at_most']}",
-            ],
-            [46, -8, -9, 8, 9],
-            "green" if good else "red",
-        )
+        state = "reached" if good else "missed"
+        cells = [size["what"], state, "", str(number), f"≤ {size['at_most']}"]
+        lines.row(cells, [48, -8, -9, 8, 9], "green" if good else "red")
 
 
 def _glob(pattern: str) -> list[Path]:

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from benchmarks import report
+from benchmarks import documents, report
 from benchmarks.case import Case
 from benchmarks.startup import PROGRAMS, Program
 from benchmarks.worker import all_cases
@@ -274,6 +274,9 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         "--no-record", action="store_true", help="do not append to the history"
     )
     parser.add_argument(
+        "--document", action="store_true", help="write the tables of the documents"
+    )
+    parser.add_argument(
         "--check", action="store_true", help="exit with 1 where a row regressed"
     )
     return parser.parse_args(arguments)
@@ -289,6 +292,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     report.figures(rows)
     entries = report.read(options.history)
     regressions = report.compare(rows, entries, versions)
+    if options.document:
+        documents.write(rows, versions)
     if not options.no_record:
         report.record(options.history, rows, versions)
     return 1 if options.check and regressions else 0

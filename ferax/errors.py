@@ -355,5 +355,14 @@ class JaxprTypeError(TypeError):
     """A jaxpr is not well formed: a variable is unbound, or types do not match."""
 
 
+class NonFiniteError(FloatingPointError):
+    """An operation gave nan or inf while `debug_nans` or `debug_infs` was on.
+
+    The message names the operation and the line that asked for it. Ways out: mind the arguments
+    (`jnp.log(jnp.maximum(x, tiny))`), or switch the flag off within
+    `with ferax.debug_nans(False):` where such values are meant.
+    """
+
+
 class JaxRuntimeError(RuntimeError):
     """A compiled program failed on the device."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import report
+from benchmarks import documents, report
 from benchmarks.runner import Row, in_turn
 from benchmarks.startup import PROGRAMS
 from benchmarks.worker import all_cases
@@ -100,3 +100,22 @@ def test_history_is_one_line_per_run(tmp_path: Path) -> None:
 def test_times_have_three_digits(seconds: float, text: str) -> None:
     """Numbers are shown with the unit that suits them."""
     assert report.in_seconds(seconds) == text
+
+
+def test_documents_are_filled_between_markers() -> None:
+    """Only what stands between the markers is replaced, as often as one likes."""
+    text = "before\n<!-- x -->\nold\n<!-- end of x -->\nafter\n"
+    once = documents.between(text, "x", "new")
+    assert once == "before\n<!-- x -->\n\nnew\n\n<!-- end of x -->\nafter\n"
+    assert documents.between(once, "x", "new") == once
+
+
+def test_summary_has_a_line_per_figure() -> None:
+    """The summary shows the median of a figure's rows and how many of them reach it."""
+    rows = [
+        row("eager 1M: add", [1.0], [1.0]),
+        row("eager 1M: sum", [2.0], [1.0]),
+        row("unknown", [1.0], [1.0]),
+    ]
+    *_, line = documents.summary(rows).splitlines()
+    assert line == "| eager operations on 1M elements | 1.1 | 1.5 | no (1 of 2 rows) |"

@@ -17,11 +17,12 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from ferax import dtypes, shapes
+from ferax import dtypes, errors, shapes
 from ferax.core.array import Concrete
 from ferax.core.avals import Aval, LinearInput, Shape, Zero
+from ferax.core.jaxpr import Eqn, Jaxpr, stage
 from ferax.core.primitive import Primitive, cannot
-from ferax.core.tracing import state, to_array
+from ferax.core.tracing import leak_message, state, to_array
 
 
 class Kinds:
@@ -580,6 +581,42 @@ class ReduceSum(Reduction, Linear):
 
 
 ADD, SUB, MUL, NEG, SELECT_N = Add(), Sub(), Mul(), Neg(), SelectN()
+
+
+# -- constants -----------------------------------------------------------------------------
+
+
+class Constant(Primitive, interned=False):
+    """An array written into a program that may not close over anything."""
+
+    value: Concrete
+    keeps_weak_type = False
+    transpose = cannot("it has no operands")
+    batch = cannot("it has no operands")
+
+    def abstract(self) -> list[Aval]:
+        return [self.value.aval]
+
+    def numpy(self) -> list[Any]:
+        return [self.value.host()]
+
+    def stablehlo(self, hlo: Any) -> list[Any]:
+        return [hlo.constant(self.value.host(), self.value.dtype)]
+
+    def jvp(self, primals: Any, tangents: Any) -> tuple[list[Any], list[Any]]:
+        return [self()], [Zero(self.value.aval.tangent())]
+
+
+def stage_closed(
+    fun: Callable[..., Sequence[Any]], in_avals: Sequence[Aval], who: str
+) -> Jaxpr:
+    """`stage` for programs that other programs are made into: constants become equations."""
+    jaxpr, consts = stage(fun, in_avals, who)
+    for const in consts:
+        if type(const) is not Concrete:
+            raise errors.UnexpectedTracerError(leak_message(const, who))
+    made = [Eqn(Constant(c), [], [v]) for c, v in zip(consts, jaxpr.constvars)]
+    return Jaxpr(jaxpr.invars, jaxpr.outvars, [*made, *jaxpr.eqns])
 
 
 # -- functions -----------------------------------------------------------------------------

@@ -306,13 +306,20 @@ def eval_jaxpr(jaxpr: Jaxpr, consts: Sequence[Any], args: Sequence[Any]) -> list
     """Run a program operation by operation, as the active transformation wants it."""
     values: dict[Any, Any] = dict(zip(jaxpr.constvars, consts, strict=True))
     values.update(zip(jaxpr.invars, args, strict=True))
-    for eqn in jaxpr.eqns:
-        inputs = [
-            values[v] if type(v) is Var else Concrete(v.aval, v.value)  # type: ignore[union-attr]
-            for v in eqn.inputs
-        ]
-        for var, out in zip(eqn.outputs, eqn.op.bind(*inputs)):
-            values[var] = out
+    try:
+        for eqn in jaxpr.eqns:
+            inputs = [
+                values[v] if type(v) is Var else Concrete(v.aval, v.value)  # type: ignore[union-attr]
+                for v in eqn.inputs
+            ]
+            for var, out in zip(eqn.outputs, eqn.op.bind(*inputs)):
+                values[var] = out
+    except errors.NonFiniteError as error:  # say where the operation was written
+        if eqn.frame is not None and not hasattr(error, "eqn"):
+            message = str(error).partition("\n")[0]
+            error.args = (f"{message}\n  at {eqn.where()}",)
+            error.eqn = eqn  # type: ignore[attr-defined]
+        raise
     return [
         values[v] if type(v) is Var else Concrete(v.aval, v.value)  # type: ignore[union-attr]
         for v in jaxpr.outvars

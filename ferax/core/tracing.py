@@ -240,7 +240,9 @@ def eager(op: Any, args: tuple[Any, ...]) -> list[Any]:
         return op.execute([to_array(a, op.name) for a in args])  # type: ignore[no-any-return]
     values: Any
     try:
-        if len(args) == 2:  # written out: these two lines are a third of what `x + y` costs
+        if (
+            len(args) == 2
+        ):  # written out: these two lines are a third of what `x + y` costs
             x, y = args
             values, avals = (x._host, y._host), (x.aval, y.aval)
         else:
@@ -259,8 +261,10 @@ def eager(op: Any, args: tuple[Any, ...]) -> list[Any]:
         if type(out) is not np.ndarray:
             out = np.asarray(out, aval.carrier)
         arrays.append(Concrete(aval, out))
-    if config.enable_checks:
-        _check_results(op, arrays)
+    if config.examine_results:
+        if config.enable_checks:
+            _check_results(op, arrays)
+        examine(op.name, arrays)
     return arrays
 
 
@@ -277,7 +281,10 @@ def _eager_from_devices(op: Any, args: tuple[Any, ...]) -> list[Any]:
     """Fetch operands that are in the host's memory after all; else run where they are."""
     for a in args:
         if not a.on_host():
-            return engine().run_operation(op, args)  # type: ignore[no-any-return]
+            outs = engine().run_operation(op, args)
+            if config.examine_results:
+                examine(op.name, outs)
+            return outs  # type: ignore[no-any-return]
     return eager(op, tuple([Concrete(a.aval, a.host()) for a in args]))
 
 
@@ -291,14 +298,22 @@ def _check_results(op: Any, arrays: list[Any]) -> None:
             )
 
 
+def examine(who: str, arrays: Any) -> None:
+    """Under debug_nans or debug_infs: raise NonFiniteError if there is such a value."""
+    tests = [("nan", np.isnan)] * config.debug_nans + [("inf", np.isinf)] * config.debug_infs
+    for a in arrays:
+        for word, test in tests if dtypes.is_inexact(a.dtype) else ():
+            if state.quiet(test, a.host()).any():
+                raise errors.NonFiniteError(
+                    f"invalid value ({word}) encountered in {who}: its result is "
+                    f"{a.aval.short()}\n{errors.user_line().rstrip()}"
+                )
+
+
 def leak_message(tracer: Any, where: str) -> str:
     """The text for a tracer met where it has no business."""
-    trace = tracer.trace
-    fate = (
-        "has finished"
-        if not trace.alive
-        else "is running elsewhere (in another thread?)"
-    )
+    running = "is running elsewhere (in another thread?)"
+    fate = running if tracer.trace.alive else "has finished"
     return (
         f"{where}: a traced value ({tracer.aval.short()}) was used outside of the "
         f"transformation that made it, which {fate}. It was probably stored in a global, an "

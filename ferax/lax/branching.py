@@ -20,9 +20,10 @@ from ferax.core.basis import (
     expand_dims,
     instantiate,
     moveaxis,
+    stage_closed,
     zeros,
 )
-from ferax.core.jaxpr import Jaxpr, derived, eval_jaxpr, stage
+from ferax.core.jaxpr import Jaxpr, derived, eval_jaxpr
 from ferax.core.primitive import Primitive
 from ferax.core.tracing import to_array
 from ferax.errors import public
@@ -171,7 +172,7 @@ def _full_transpose(
         ]
         return [x for x, w in zip(full, wanted) if w]
 
-    return stage(fill, back.in_avals, "cond")[0]
+    return stage_closed(fill, back.in_avals, "cond")
 
 
 class _CondPlan:
@@ -220,7 +221,7 @@ def _padded_forward(
             zeros(a.shape, a.dtype) if s is None else s for s, a in zip(slots, shared)
         ]
 
-    return stage(run, forward.in_avals, "cond")[0]
+    return stage_closed(run, forward.in_avals, "cond")
 
 
 def _picking_linear(
@@ -243,7 +244,7 @@ def _picking_linear(
         return [instantiate(t) for t, w in zip(full, wanted) if w]
 
     tangent_avals = linear.in_avals[len(linear.invars) - n_tangents :]
-    return stage(run, [*shared, *tangent_avals], "cond")[0]
+    return stage_closed(run, [*shared, *tangent_avals], "cond")
 
 
 # -- public --------------------------------------------------------------------------------
@@ -396,7 +397,7 @@ def _widened(
             for o, d in zip(map(to_array, outs), out_dtypes)
         ]
 
-    return stage(run, [*const_avals, *jaxpr.in_avals[count:]], "cond")[0]
+    return stage_closed(run, [*const_avals, *jaxpr.in_avals[count:]], "cond")
 
 
 def _check_same(who: str, f: Any, a: Any, g: Any, b: Any) -> None:

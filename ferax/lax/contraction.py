@@ -156,9 +156,9 @@ class DotGeneral(Multilinear):
 
     def abstract(self, x: Aval, y: Aval) -> list[Aval]:
         _check_axes(self, x, y)
-        sizes = dict(zip(labels(self, x.ndim, y.ndim)[0], x.shape))
-        sizes |= dict(zip(labels(self, x.ndim, y.ndim)[1], y.shape))
-        shape = tuple(sizes[c] for c in labels(self, x.ndim, y.ndim)[2])
+        lx, ly, lz = labels(self, x.ndim, y.ndim)
+        sizes = dict(zip(lx + ly, x.shape + y.shape))
+        shape = tuple(sizes[c] for c in lz)
         return [Aval(shape, sum_dtype(self.name, x, y, self.preferred_element_type))]
 
     def numpy(self, x: Any, y: Any) -> list[Any]:

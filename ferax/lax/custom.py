@@ -1,4 +1,4 @@
-"""Derivatives that users give: custom_jvp, custom_vjp, custom_gradient.
+"""Derivatives that users give: custom_jvp, custom_vjp, custom_derivative, custom_gradient.
 
 Outside of all transformations such a function is simply called. Inside, it becomes one operation
 that holds the function as a program and the user's rules as Python functions of flat lists.
@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial, update_wrapper
 from typing import Any
 
+from ferax import dtypes
 from ferax.core.avals import Aval, LinearInput, Zero
 from ferax.core.basis import instantiate, moveaxis, reduce_sum
 from ferax.core.jaxpr import Jaxpr, eval_jaxpr, stage
@@ -116,10 +118,11 @@ def _mapped_jvp(
 class CustomVJPCall(_CustomCall, interned=False):
     """A function with its own VJP.
 
-    forward(arguments) -> (results, residuals); backward(residuals, cotangents) -> cotangents.
+    forward(arguments, which of them move) -> (results, residuals);
+    backward(residuals, cotangents) -> cotangents, either of which may be Zero.
     """
 
-    forward: Callable[[list[Any]], tuple[list[Any], list[Any]]]
+    forward: Callable[[list[Any], list[bool]], tuple[list[Any], list[Any]]]
     backward: Callable[[list[Any], list[Any]], list[Any]]
     name = "custom_vjp_call"
 
@@ -136,7 +139,7 @@ class CustomVJPCall(_CustomCall, interned=False):
         if all(type(t) is Zero for t in tangents):
             return self.jvp(primals, tangents)
         inner, moving = self.operands(primals, tangents)
-        outs, residuals = self.forward(inner)
+        outs, residuals = self.forward(inner, [type(t) is not Zero for t in moving])
         in_avals = tuple(x.aval.tangent() for x in inner)
         out_avals = tuple(o.aval.tangent() for o in outs)
         pull = CustomPull(
@@ -149,24 +152,51 @@ class CustomVJPCall(_CustomCall, interned=False):
         n_outs = len(self.jaxpr.outvars)
         jaxpr, _ = batch_jaxpr(self.jaxpr, axis, mapped, [True] * n_outs)
         front = [x if d is None else moveaxis(x, d, 0) for x, d in zip(args, dims)]
-        inner = mapped[self.n_consts :]
-        op = CustomVJPCall(
+        op = self.mapped(jaxpr, axis, mapped[self.n_consts :])
+        return op.bind(*front), [0] * n_outs
+
+    def mapped(self, jaxpr: Jaxpr, axis: Axis, mapped: list[bool]) -> CustomVJPCall:
+        """The operation with its rules mapped, around a mapped program."""
+        return CustomVJPCall(
             jaxpr,
             self.n_consts,
             self.label,
-            partial(_mapped_forward, self.forward, axis, inner),
-            partial(_mapped_backward, self.backward, axis, inner),
+            partial(_mapped_forward, self.forward, axis, mapped),
+            partial(_mapped_backward, self.backward, axis, mapped),
         )
-        return op.bind(*front), [0] * n_outs
+
+
+class CustomDerivativeCall(CustomVJPCall, interned=False):
+    """A function with its own VJP, for reverse mode, and its own JVP, for forward mode."""
+
+    rule: Callable[[list[Any], list[Any]], tuple[list[Any], list[Any]]]
+    name = "custom_derivative_call"
+
+    def jvp(self, primals: Any, tangents: Any) -> tuple[list[Any], list[Any]]:
+        if all(type(t) is Zero for t in tangents):
+            outs = self.bind(*primals)
+            return outs, [Zero(o.aval.tangent()) for o in outs]
+        return self.rule(*self.operands(primals, tangents))
+
+    def mapped(self, jaxpr: Jaxpr, axis: Axis, mapped: list[bool]) -> CustomVJPCall:
+        both = super().mapped(jaxpr, axis, mapped)
+        rule = partial(_mapped_jvp, self.rule, axis, mapped)
+        return CustomDerivativeCall(
+            jaxpr, self.n_consts, self.label, both.forward, both.backward, rule
+        )
 
 
 def _mapped_forward(
-    forward: Any, axis: Axis, mapped: Sequence[bool], args: list[Any]
+    forward: Any,
+    axis: Axis,
+    mapped: Sequence[bool],
+    args: list[Any],
+    moves: list[bool],
 ) -> tuple[list[Any], list[Any]]:
     counts: list[int] = []
 
     def flat(*xs: Any) -> list[Any]:
-        outs, residuals = forward(list(xs))
+        outs, residuals = forward(list(xs), moves)
         counts.append(len(outs))
         return [*outs, *residuals]
 
@@ -214,7 +244,7 @@ class CustomPull(Primitive, interned=False):
 
     def transpose(self, cts: Any, args: Any) -> list[Any]:
         residuals = list(args[: self.n_residuals])
-        answers = self.backward(residuals, [instantiate(c) for c in cts])
+        answers = self.backward(residuals, list(cts))
         return [None] * self.n_residuals + [
             a if type(x) is LinearInput else None
             for a, x in zip(answers, args[self.n_residuals :])
@@ -235,6 +265,61 @@ class CustomPull(Primitive, interned=False):
 
 
 # -- public --------------------------------------------------------------------------------
+
+
+class SymbolicZero:
+    """A tangent or cotangent known to be zero, as rules with `symbolic_zeros=True` get it."""
+
+    __slots__ = ("aval",)
+
+    def __init__(self, aval: Aval):
+        self.aval = aval
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.aval.shape
+
+    @property
+    def dtype(self) -> Any:
+        return self.aval.dtype
+
+    @property
+    def ndim(self) -> int:
+        return self.aval.ndim
+
+    def __repr__(self) -> str:
+        return f"SymbolicZero({self.aval.short()})"
+
+    @staticmethod
+    def from_primal_value(val: Any) -> SymbolicZero:
+        """The zero tangent of a value."""
+        return SymbolicZero(to_array(val).aval.tangent())
+
+
+@dataclass(frozen=True)
+class CustomVJPPrimal:
+    """An argument of a forward rule with `symbolic_zeros=True`, and whether it moves."""
+
+    value: Any
+    perturbed: bool
+
+
+def custom_vjp_primal_tree_values(tree: Any) -> Any:
+    """The values of a pytree of CustomVJPPrimals."""
+    return tree_map(lambda p: p.value, tree)
+
+
+def zero_from_primal(val: Any, symbolic_zeros: bool = False) -> Any:
+    """The zero tangent of a value: an array (float0 for integers), or a SymbolicZero."""
+    zero = SymbolicZero.from_primal_value(val)
+    return zero if symbolic_zeros else instantiate(Zero(zero.aval))
+
+
+def _shown(t: Any, symbolic: bool) -> Any:
+    """A (co)tangent as a user's rule gets it."""
+    if type(t) is Zero and symbolic:
+        return SymbolicZero(t.aval)
+    return instantiate(t)
 
 
 class _Custom:
@@ -338,14 +423,18 @@ class custom_jvp(_Custom):
     """
 
     rule: Callable[..., Any] | None = None
+    symbolic_zeros = False
 
     def defjvp(
         self, jvp: Callable[..., Any], symbolic_zeros: bool = False
     ) -> Callable[..., Any]:
-        """Set the rule; gives it back, so that this works as a decorator."""
-        if symbolic_zeros:
-            raise NotImplementedError("custom_jvp.defjvp: symbolic_zeros=True")
+        """Set the rule; gives it back, so that this works as a decorator.
+
+        With `symbolic_zeros` tangents that are zero come as `SymbolicZero`s, and may be given back
+        so.
+        """
         self.rule = jvp
+        self.symbolic_zeros = symbolic_zeros
         return jvp
 
     def defjvps(self, *jvps: Callable[..., Any] | None) -> None:
@@ -393,7 +482,7 @@ class custom_jvp(_Custom):
         answer = self.rule(  # type: ignore[misc]
             *fixed,
             unflatten(tree, primals),
-            unflatten(tree, [instantiate(t) for t in tangents]),
+            unflatten(tree, [_shown(t, self.symbolic_zeros) for t in tangents]),
         )
         if not isinstance(answer, (tuple, list)) or len(answer) != 2:
             raise TypeError(
@@ -408,7 +497,12 @@ class custom_jvp(_Custom):
                 f"of the function's result, {out_tree}; got {t} and {t_tree}"
             )
         outs = [to_array(o, self.label) for o in outs]
-        touts = [to_array(x, self.label) for x in touts]
+        touts = [
+            Zero(o.aval.tangent())
+            if type(x) is SymbolicZero or getattr(x, "dtype", None) == dtypes.float0
+            else to_array(x, self.label)
+            for o, x in zip(outs, touts)
+        ]
         for o, x in zip(outs, touts):
             want = o.aval.tangent()
             if x.shape != want.shape:
@@ -443,6 +537,7 @@ class custom_vjp(_Custom):
 
     fwd: Callable[..., Any] | None = None
     bwd: Callable[..., Any] | None = None
+    symbolic_zeros = False
 
     def defvjp(
         self,
@@ -451,10 +546,14 @@ class custom_vjp(_Custom):
         symbolic_zeros: bool = False,
         optimize_remat: bool = False,
     ) -> None:
-        """Set the two halves of the rule."""
-        if symbolic_zeros:
-            raise NotImplementedError("custom_vjp.defvjp: symbolic_zeros=True")
+        """Set the two halves of the rule.
+
+        With `symbolic_zeros` the leaves of the arguments of `fwd` come as `CustomVJPPrimal`s, which
+        say whether they are differentiated by; cotangents that are zero come as `SymbolicZero`s,
+        and may be given back so. `optimize_remat` is accepted: nothing is to be gained.
+        """
         self.fwd, self.bwd = fwd, bwd
+        self.symbolic_zeros = symbolic_zeros
 
     @public
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -477,8 +576,16 @@ class custom_vjp(_Custom):
         return unflatten(out_tree, op.bind(*consts, *leaves))
 
     def _forward(
-        self, tree: Any, out_tree: Any, fixed: Any, trees: list[Any], leaves: list[Any]
+        self,
+        tree: Any,
+        out_tree: Any,
+        fixed: Any,
+        trees: list[Any],
+        leaves: list[Any],
+        moves: list[bool],
     ) -> tuple[list[Any], list[Any]]:
+        if self.symbolic_zeros:
+            leaves = [CustomVJPPrimal(x, m) for x, m in zip(leaves, moves)]
         answer = self.fwd(*self.joined(unflatten(tree, leaves), fixed))  # type: ignore[misc]
         if not isinstance(answer, (tuple, list)) or len(answer) != 2:
             raise TypeError(
@@ -505,9 +612,10 @@ class custom_vjp(_Custom):
         residuals: list[Any],
         cts: list[Any],
     ) -> list[Any]:
-        answer = self.bwd(
+        cts = [_shown(c, self.symbolic_zeros) for c in cts]
+        answer = self.bwd(  # type: ignore[misc]
             *fixed, unflatten(trees[0], residuals), unflatten(out_tree, cts)
-        )  # type: ignore[misc]
+        )
         if not isinstance(answer, (tuple, list)) or len(answer) != len(dynamic):
             got = f"a {type(answer).__name__}" + (
                 f" of length {len(answer)}" if isinstance(answer, (tuple, list)) else ""
@@ -519,7 +627,7 @@ class custom_vjp(_Custom):
         flat: list[Any] = []
         for arg, ct in zip(dynamic, answer):
             leaves, t = flatten(arg)
-            if ct is None:
+            if ct is None or type(ct) is SymbolicZero:
                 flat += [Zero(to_array(x).aval.tangent()) for x in leaves]
                 continue
             ct_leaves, ct_tree = flatten(ct)
@@ -537,7 +645,7 @@ class custom_vjp(_Custom):
 
 def _fit_cotangent(label: str, x: Any, ct: Any) -> Any:
     want = to_array(x).aval.tangent()
-    if type(ct) is Zero or want.dtype.name.startswith("void"):
+    if type(ct) in (Zero, SymbolicZero) or want.dtype.name.startswith("void"):
         return Zero(want)
     ct = to_array(ct)
     if ct.shape[ct.ndim - len(want.shape) :] != want.shape:
@@ -546,6 +654,62 @@ def _fit_cotangent(label: str, x: Any, ct: Any) -> Any:
             f"{want.short()}; they must have the same shape"
         )
     return ct if ct.dtype == want.dtype else ct.astype(want.dtype)
+
+
+class custom_derivative(_Custom):
+    """A function with its own derivatives in both modes.
+
+    Args:
+      fun: function of arrays (or pytrees of them).
+      jvp: rule of forward mode, as for `custom_jvp.defjvp`.
+      vjp: the pair (fwd, bwd) of reverse mode, as for `custom_vjp.defvjp`.
+      nondiff_argnums: positional arguments that are passed on as they are.
+
+    Reverse mode uses `vjp`, forward mode `jvp`; derivatives of derivatives (`hessian`) differentiate
+    whichever rule comes last, so each should be differentiable, or call the function itself.
+    `ferax.test_util.check_derivatives_agree` tells whether the two are the same derivative.
+
+    >>> import ferax, ferax.numpy as jnp
+    >>> def jvp(primals, tangents):
+    ...     (x,), (t,) = primals, tangents
+    ...     return cube(x), 3 * x**2 * t
+    >>> cube = ferax.custom_derivatives.custom_derivative(
+    ...     lambda x: x**3, jvp=jvp, vjp=(lambda x: (cube(x), x), lambda x, ct: (3 * x**2 * ct,))
+    ... )
+    >>> ferax.grad(cube)(2.0), ferax.hessian(cube)(2.0)
+    (Array(12., dtype=float32, weak_type=True), Array(12., dtype=float32, weak_type=True))
+    """
+
+    def __init__(
+        self,
+        fun: Callable[..., Any],
+        *,
+        jvp: Callable[..., Any],
+        vjp: tuple[Callable[..., Any], Callable[..., Any]],
+        nondiff_argnums: Any = (),
+    ):
+        super().__init__(fun, nondiff_argnums)
+        self.in_forward = custom_jvp(fun, nondiff_argnums)
+        self.in_forward.defjvp(jvp)
+        self.in_reverse = custom_vjp(fun, nondiff_argnums)
+        self.in_reverse.defvjp(*vjp)
+
+    @public
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if state.trace is None:
+            return self.fun(*args, **kwargs)
+        _, dynamic, fixed = self.split(args, kwargs)
+        jaxpr, consts, leaves, tree, out_tree = self.staged(dynamic, fixed)
+        trees: list[Any] = []
+        op = CustomDerivativeCall(
+            jaxpr,
+            len(consts),
+            self.label,
+            partial(self.in_reverse._forward, tree, out_tree, fixed, trees),
+            partial(self.in_reverse._backward, dynamic, tree, out_tree, fixed, trees),
+            partial(self.in_forward._flat_rule, tree, out_tree, fixed),
+        )
+        return unflatten(out_tree, op.bind(*consts, *leaves))
 
 
 @public

@@ -605,12 +605,15 @@ class LuSolve(Factorization):
 
     def transpose(self, cts: Any, args: Any) -> list[Any]:
         lu, permutation, a, _ = args
-        return [
-            None,
-            None,
-            None,
-            LuSolve(not self.transposed)(lu, permutation, a, cts[0]),
-        ]
+        back = LuSolve(not self.transposed)
+        return [None, None, None, back(lu, permutation, a, cts[0])]
+
+    def batch(self, axis: Any, args: Any, dims: Any) -> tuple[list[Any], list[int]]:
+        if any(d is not None for d in dims[:3]):
+            return super().batch(axis, args, dims)
+        b, shape, place = folded(args[3], dims[3], 1)
+        (x,) = self.bind(*args[:3], b)
+        return [basis.reshape(x, shape)], [place]
 
 
 def solve(a: Any, b: Any) -> Any:

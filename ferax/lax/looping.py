@@ -15,8 +15,15 @@ from ferax import dtypes
 from ferax.config import config
 from ferax.core.array import Concrete
 from ferax.core.avals import Aval, Zero
-from ferax.core.basis import instantiate, moveaxis, reduce_sum, reshape, select
-from ferax.core.jaxpr import Jaxpr, derived, eval_jaxpr, stage
+from ferax.core.basis import (
+    instantiate,
+    moveaxis,
+    reduce_sum,
+    reshape,
+    select,
+    stage_closed,
+)
+from ferax.core.jaxpr import Jaxpr, derived, eval_jaxpr
 from ferax.core.primitive import Primitive, cannot
 from ferax.core.tracing import to_array
 from ferax.errors import public
@@ -177,11 +184,11 @@ def _ignoring(test: Jaxpr, extra: tuple[Aval, ...]) -> Jaxpr:
 
 
 def _padded_test(test: Jaxpr, extra: tuple[Aval, ...]) -> Jaxpr:
-    return stage(
+    return stage_closed(
         lambda *xs: eval_jaxpr(test, (), xs[: len(test.invars)]),
         [*test.in_avals, *extra],
         "while_loop",
-    )[0]
+    )
 
 
 def _any(test: Jaxpr) -> Jaxpr:
@@ -195,7 +202,7 @@ def _any_of(test: Jaxpr) -> Jaxpr:
         counted = reduce_sum(out.astype(np.int32), tuple(range(out.ndim)))
         return [counted > 0]
 
-    return stage(run, test.in_avals, "while_loop")[0]
+    return stage_closed(run, test.in_avals, "while_loop")
 
 
 def _holding(body: Jaxpr, test: Jaxpr, n_test: int, n_body: int) -> Jaxpr:
@@ -215,7 +222,7 @@ def _holding(body: Jaxpr, test: Jaxpr, n_test: int, n_body: int) -> Jaxpr:
             for a, c in zip(after, carry)
         ]
 
-    return stage(run, [*test_avals, *body.in_avals], "while_loop")[0]
+    return stage_closed(run, [*test_avals, *body.in_avals], "while_loop")
 
 
 # -- public --------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from functools import wraps
 from typing import Any
 
 from ferax.core.avals import Aval, Zero
-from ferax.core.basis import moveaxis
+from ferax.core.basis import moveaxis, stage_closed
 from ferax.core.jaxpr import Jaxpr, derived, eval_jaxpr, prune, stage
 from ferax.core.primitive import Primitive, cannot
 from ferax.core.tracing import state, to_array
@@ -165,9 +165,9 @@ class CheckpointTangent(Primitive, interned=False):
 
 def _tangent_program(recompute: Jaxpr, op: CheckpointTangent) -> Jaxpr:
     n = len(recompute.outvars)
-    return stage(
+    return stage_closed(
         op.whole, [*recompute.in_avals, *op.linear.in_avals[n:]], "checkpoint"
-    )[0]
+    )
 
 
 class Barrier(Primitive):

@@ -20,9 +20,17 @@ import numpy as np
 
 from ferax.core.array import Concrete
 from ferax.core.avals import Aval, LinearInput, Zero
-from ferax.core.basis import add_tangents, instantiate, select, zeros
-from ferax.core.jaxpr import Jaxpr, derived, eval_jaxpr, stage
+from ferax.core.basis import (
+    add_tangents,
+    instantiate,
+    moveaxis,
+    select,
+    stage_closed,
+    zeros,
+)
+from ferax.core.jaxpr import Jaxpr, derived, eval_jaxpr
 from ferax.core.primitive import Primitive, cannot
+from ferax.transforms.batching import batch_jaxpr
 from ferax.transforms.forward import jvp_jaxpr
 from ferax.transforms.reverse import backward_pass, linearize_jaxpr
 
@@ -183,7 +191,6 @@ class WhileTangent(Primitive, interned=False):
         return [a.tangent() for a, n in zip(self.loop.carry_avals, carries) if n]
 
     numpy = cannot("it is executed as a program")
-    batch = cannot("map the function before linearizing it: linearize(vmap(f))")
 
     def whole(self, *args: Any) -> list[Any]:
         """Forward mode: the loop again, with tangents."""
@@ -208,13 +215,15 @@ class WhileTangent(Primitive, interned=False):
         return self.whole(*args)
 
     def stablehlo(self, hlo: Any, *values: Any) -> list[Any]:
-        program = stage(self.whole, [v.aval for v in values], "while_loop")[0]
-        return hlo.call_jaxpr(program, *values)  # type: ignore[no-any-return]
+        return hlo.call_jaxpr(self.program(values), *values)  # type: ignore[no-any-return]
+
+    def program(self, args: Sequence[Any]) -> Jaxpr:
+        """The derivative in forward mode."""
+        return stage_closed(self.whole, [a.aval for a in args], "while_loop")
 
     def jvp(self, primals: Any, tangents: Any) -> tuple[list[Any], list[Any]]:
-        program = stage(self.whole, [p.aval for p in primals], "while_loop")[0]
         nonzero = [type(t) is not Zero for t in tangents]
-        both, have = jvp_jaxpr(program, nonzero)
+        both, have = jvp_jaxpr(self.program(primals), nonzero)
         results = eval_jaxpr(
             both, (), [*primals, *[t for t in tangents if type(t) is not Zero]]
         )
@@ -222,6 +231,28 @@ class WhileTangent(Primitive, interned=False):
         return outs, [
             next(touts) if h else Zero(o.aval.tangent()) for o, h in zip(outs, have)
         ]
+
+    def linearize(self, primals: Any, tangents: Any) -> tuple[list[Any], list[Any]]:
+        moving = [t for t in tangents if type(t) is not Zero]
+        nonzero = [type(t) is not Zero for t in tangents]
+        forward, linear, have = linearize_jaxpr(self.program(primals), nonzero)
+        results = eval_jaxpr(forward, (), primals)
+        outs, residuals = results[: len(have)], results[len(have) :]
+        touts = iter(eval_jaxpr(linear, (), [*residuals, *moving]))
+        return outs, [
+            next(touts) if h else Zero(o.aval.tangent()) for o, h in zip(outs, have)
+        ]
+
+    def batch(self, axis: Any, args: Any, dims: Any) -> tuple[list[Any], list[Any]]:
+        front = [x if d is None else moveaxis(x, d, 0) for x, d in zip(args, dims)]
+        mapped = [d is not None for d in dims]
+        avals = [
+            x.aval.update(shape=x.shape[1:]) if m else x.aval
+            for x, m in zip(front, mapped)
+        ]
+        program = stage_closed(self.whole, avals, "while_loop")
+        jaxpr, out_mapped = batch_jaxpr(program, axis, mapped)
+        return eval_jaxpr(jaxpr, (), front), [0 if m else None for m in out_mapped]
 
     def transpose(self, cts: Any, args: Any) -> list[Any]:
         loop = self.loop

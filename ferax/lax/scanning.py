@@ -17,8 +17,8 @@ from ferax import dtypes
 from ferax.config import config
 from ferax.core.array import Concrete
 from ferax.core.avals import Aval, LinearInput, Zero
-from ferax.core.basis import add_tangents, instantiate, moveaxis, zeros
-from ferax.core.jaxpr import Jaxpr, Var, derived, eval_jaxpr, stage
+from ferax.core.basis import add_tangents, instantiate, moveaxis, stage_closed, zeros
+from ferax.core.jaxpr import Jaxpr, Var, derived, eval_jaxpr
 from ferax.core.primitive import Primitive
 from ferax.core.tracing import to_array
 from ferax.errors import public
@@ -362,7 +362,7 @@ def _filled(
         ]
         return [instantiate(t) for t, w in zip(full, want) if w]
 
-    return stage(fill, linear.in_avals, "scan")[0]
+    return stage_closed(fill, linear.in_avals, "scan")
 
 
 def _transposed_body(
@@ -407,7 +407,7 @@ def _transposed_body(
         return added + rest
 
     stage_avals = [*known_c, *sum_avals, *carry_avals, *known_x, *ct_avals]
-    return stage(back, stage_avals, "scan")[0]
+    return stage_closed(back, stage_avals, "scan")
 
 
 def _linear(answers: Sequence[Any], linear: Sequence[bool]) -> list[Any]:

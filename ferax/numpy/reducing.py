@@ -413,10 +413,12 @@ def _host_variance(
     axes = reduced_axes(who, axis, x.ndim)
     count = math.prod([x.aval.shape[i] for i in axes])
 
-    def variance(x: np.ndarray) -> np.ndarray:
+    kept: Any = keepdims  # NumPy's stubs know True and False only
+
+    def variance(x: Any) -> Any:
         freedom = count - ddof
         centered = x - np.add.reduce(x, axes, keepdims=True) / x.dtype.type(count)
-        total = np.add.reduce(np.square(centered), axes, keepdims=keepdims)
+        total = np.add.reduce(np.square(centered), axes, keepdims=kept)
         out = total / x.dtype.type(freedom if freedom > 0 else math.nan)
         return np.sqrt(out) if root else out
 

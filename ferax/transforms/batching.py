@@ -13,8 +13,8 @@ from functools import wraps
 from typing import Any, NamedTuple
 
 from ferax.core.array import Array
-from ferax.core.basis import broadcast_in_dim, moveaxis
-from ferax.core.jaxpr import Jaxpr, derived, eval_jaxpr, stage
+from ferax.core.basis import broadcast_in_dim, moveaxis, stage_closed
+from ferax.core.jaxpr import Jaxpr, derived, eval_jaxpr
 from ferax.core.tracing import Trace, Tracer, running, state, to_array
 from ferax.errors import public
 from ferax.transforms.arguments import name_of
@@ -151,8 +151,7 @@ def _batch_jaxpr(
         a.update(shape=(axis.size, *a.shape)) if m else a
         for a, m in zip(jaxpr.in_avals, mapped)
     ]
-    made, consts = stage(body, avals, "vmap")
-    assert not consts, "a jaxpr without constants gave one with constants"
+    made = stage_closed(body, avals, "vmap")
     return made, tuple(out_mapped)
 
 

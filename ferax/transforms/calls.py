@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from ferax.config import config, scoped
 from ferax.core.array import Concrete, engine
 from ferax.core.avals import Aval, LinearInput, Zero
 from ferax.core.basis import moveaxis
 from ferax.core.jaxpr import Jaxpr, Var, derived, eval_jaxpr
 from ferax.core.primitive import Primitive
+from ferax.core.tracing import examine
+from ferax.errors import NonFiniteError
 from ferax.transforms.batching import batch_jaxpr
 from ferax.transforms.forward import jvp_jaxpr
 from ferax.transforms.reverse import linearize_jaxpr, transpose_jaxpr
@@ -138,4 +141,30 @@ def run_compiled(jaxpr: Jaxpr, label: str, args: Sequence[Any]) -> list[Any]:
     device = next((a._committed for a in args if a._committed), None)
     executable = derived(compiled, jaxpr, label, (), device)
     buffers = executable.run([a.buffer() for a in args])
-    return [Concrete(v, None, b) for v, b in zip(jaxpr.out_avals, buffers)]
+    outs = [Concrete(v, None, b) for v, b in zip(jaxpr.out_avals, buffers)]
+    if config.examine_results:
+        examine_program(label, jaxpr, (), args, outs)
+    return outs
+
+
+def examine_program(
+    label: str,
+    jaxpr: Jaxpr,
+    consts: Sequence[Any],
+    args: Sequence[Any],
+    outs: Sequence[Any],
+) -> None:
+    """Under debug_nans or debug_infs: find the operation that gave a result such a value.
+
+    The program is run again, operation by operation, until one raises NonFiniteError.
+    """
+    try:
+        examine(f"the compiled function {label}", outs)
+    except NonFiniteError:
+        if not any(a.is_deleted() for a in args):  # donated
+            try:
+                with scoped["disable_jit"](True):
+                    eval_jaxpr(jaxpr, consts, args)
+            except NonFiniteError as found:
+                raise found from None
+        raise

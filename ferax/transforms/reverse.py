@@ -22,7 +22,7 @@ from ferax import dtypes
 from ferax.config import config
 from ferax.core.array import Concrete
 from ferax.core.avals import Aval, LinearInput, Zero
-from ferax.core.basis import add_tangents, instantiate
+from ferax.core.basis import add_tangents, instantiate, stage_closed
 from ferax.core.jaxpr import (
     Eqn,
     Jaxpr,
@@ -31,7 +31,6 @@ from ferax.core.jaxpr import (
     Var,
     derived,
     eval_jaxpr,
-    stage,
 )
 from ferax.core.tracing import (
     Trace,
@@ -254,8 +253,7 @@ def _linearize_jaxpr(
         parts[:] = [linear, tuple(v is not None for v in lin.out_vars)]
         return lin.outs + residuals
 
-    made, consts = stage(forward, jaxpr.in_avals, "linearize")
-    assert not consts, "a jaxpr without constants gave one with constants"
+    made = stage_closed(forward, jaxpr.in_avals, "linearize")
     return made, parts[0], parts[1]
 
 
@@ -362,8 +360,7 @@ def _transpose_jaxpr(
         out_nonzero[:] = [type(r) is not Zero for r in answers]
         return [r for r in answers if type(r) is not Zero]
 
-    made, consts = stage(back, [*known_avals, *ct_avals], "transpose")
-    assert not consts, "a jaxpr without constants gave one with constants"
+    made = stage_closed(back, [*known_avals, *ct_avals], "transpose")
     return made, tuple(out_nonzero)
 
 

@@ -24,7 +24,7 @@ from ferax.core.jaxpr import ClosedJaxpr, Jaxpr, prune, stage
 from ferax.core.tracing import aval_of, state, to_array
 from ferax.errors import public
 from ferax.transforms.arguments import FlatCall, name_of
-from ferax.transforms.calls import JitCall, compiled
+from ferax.transforms.calls import JitCall, compiled, examine_program
 from ferax.transforms.guards import Guard, guards_of
 from ferax.tree_util import flatten, keystr, tree_flatten_with_path, unflatten
 
@@ -79,7 +79,7 @@ class Traced:
         return unflatten(self.out_tree, [_struct(a) for a in self.out_avals])
 
     def holds(self) -> bool:
-        for guard in self.guards:
+        for guard in self.guards:  # noqa: SIM110  (all(…) takes three times as long)
             if not guard.holds():
                 return False
         return True
@@ -114,7 +114,9 @@ class Traced:
         found = self._executables.get(device)
         executable, consts = self.executable(device) if found is None else found
         try:
-            buffers = [b if (b := x._buffer) is not None else x.buffer() for x in chosen]
+            buffers = [
+                b if (b := x._buffer) is not None else x.buffer() for x in chosen
+            ]
             outs = executable.run(consts + buffers if consts else buffers)
         except Exception:
             for x in chosen:
@@ -124,6 +126,9 @@ class Traced:
             for x, donated in zip(leaves, self.donated):
                 if donated and x._buffer is not None and x._buffer.is_deleted():
                     x._host = None
+        if config.examine_results:
+            results = [Concrete(a, None, b) for a, b in zip(self.out_avals, outs)]
+            examine_program(self.fun_name, self.program, self.consts, leaves, results)
         if device is not None:
             places = executable.commitments
             return [
@@ -457,8 +462,9 @@ class JitFunction:
             self._record(key, avals, variants)
             if len(variants) == MAX_VARIANTS and traced.cacheable:
                 warnings.warn(
-                    f"{self.name} is traced and compiled again and again because what it reads from "
-                    f"outside keeps changing: {table_reason(self.table)}. Pass it as an argument.",
+                    f"{self.name} is traced and compiled again and again because what it reads "
+                    "from outside keeps changing: "
+                    f"{table_reason(self.table)}. Pass it as an argument.",
                     stacklevel=4,
                 )
             if traced.cacheable:

@@ -62,7 +62,7 @@ def _signed(low: float, high: float) -> list[tuple[float, float]]:
 _ALL = _signed(1e-30, 1e30)
 _SMALL = _signed(1e-8, 1.0)
 _UNIT = [*_signed(1e-8, 0.5), (0.5, 1), (-1, -0.5), (0.99, 1), (-1, -0.99)]
-_TURNS = [*_signed(1e-6, 1.0), (-10, 10), (-1e3, 1e3)]
+_TURNS = [*_signed(1e-6, 1.0), (-10, 10), (-1e3, 1e3), *_signed(1e3, 1e8)]
 
 
 def _times(n: Any) -> Any:

@@ -259,7 +259,7 @@ def test_messages():
         conv(x, w, (1, 1), "SAME")
     with pytest.raises(ValueError, match="window_strides must be positive"):
         conv(x, w, (0,), [(0, 0)])
-    with pytest.raises(ValueError, match="use lax[.]conv_transpose"):
+    with pytest.raises(ValueError, match=r"use lax\.conv_transpose"):
         conv(x, w, (1,), "SAME", (2,))
     with pytest.raises(ValueError, match="padding must be 'VALID'"):
         conv(x, w, (1,), "FULL")

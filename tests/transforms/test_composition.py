@@ -276,3 +276,23 @@ def test_while_loop_has_a_reverse_mode():
 
         want = (1 + 1 / 3000) ** 3000 + (1 + 1 / 3000) ** 2999
         close(ferax.jit(ferax.grad(grown))(1.0), want, 1e-8)
+
+
+def test_constants_in_user_rules():
+    """Rules may make arrays of their own, within control flow, and be differentiated again."""
+
+    @ferax.custom_jvp
+    def weighted(x):
+        return x**2 * jnp.arange(3.0).sum()
+
+    @weighted.defjvp
+    def weighted_jvp(primals, tangents):
+        (x,), (t,) = primals, tangents
+        return weighted(x), 2 * x * t * (jnp.arange(3.0) @ jnp.ones(3))
+
+    def f(x):
+        return lax.cond(x > 0, weighted, lambda v: v, x)
+
+    for g in (ferax.hessian(f), ferax.grad(ferax.grad(f)), ferax.jit(ferax.hessian(f))):
+        assert float(g(2.0)) == 6.0
+    assert ferax.vmap(ferax.grad(f))(jnp.array([1.0, -1.0])).tolist() == [6.0, 1.0]
