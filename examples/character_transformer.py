@@ -193,7 +193,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--output", type=Path, default=default)
     options = parser.parse_args(arguments)
     try:
-        import matplotlib  # noqa: F401
+        import matplotlib as mpl  # noqa: F401
         from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
     except ImportError:
         print("This needs matplotlib and rich too: pip install 'ferax[viz]'")

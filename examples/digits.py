@@ -188,8 +188,9 @@ def draw(result: Result, path: Path) -> None:
     }
     with mpl.rc_context(style):
         figure = Figure(figsize=(14, 9.6), layout="constrained")
-        figure.get_layout_engine().set(w_pad=0.15, h_pad=0.15)
-        top, hardest, typical = figure.subfigures(3, 1, height_ratios=(2.6, 1.1, 1))
+        figure.set_layout_engine("constrained", w_pad=0.15, h_pad=0.15)
+        rows: Any = figure.subfigures(3, 1, height_ratios=(2.6, 1.1, 1))
+        top, hardest, typical = rows
         left, right = top.subplots(1, 2, width_ratios=(1.2, 1))
         draw_curves(left, result)
         draw_confusion(right, result)

@@ -300,7 +300,9 @@ def _check_results(op: Any, arrays: list[Any]) -> None:
 
 def examine(who: str, arrays: Any) -> None:
     """Under debug_nans or debug_infs: raise NonFiniteError if there is such a value."""
-    tests = [("nan", np.isnan)] * config.debug_nans + [("inf", np.isinf)] * config.debug_infs
+    tests = [("nan", np.isnan)] * config.debug_nans + [
+        ("inf", np.isinf)
+    ] * config.debug_infs
     for a in arrays:
         for word, test in tests if dtypes.is_inexact(a.dtype) else ():
             if state.quiet(test, a.host()).any():

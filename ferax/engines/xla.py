@@ -429,9 +429,7 @@ class Engine:
         ins = [v.aval for v in (*jaxpr.constvars, *jaxpr.invars)]
         outs = [v.aval for v in jaxpr.outvars]
         loaded = self._load(module, where, options or {}, name)
-        return Executable(
-            loaded, ins, outs, where, in_shardings, out_shardings, module
-        )
+        return Executable(loaded, ins, outs, where, in_shardings, out_shardings, module)
 
     def compile(
         self,

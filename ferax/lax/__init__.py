@@ -92,6 +92,10 @@ from ferax.lax.fourier import (
     FftType,
     fft,
 )
+from ferax.lax.implicit import (
+    custom_linear_solve,
+    custom_root,
+)
 from ferax.lax.indexing import (
     GatherDimensionNumbers,
     GatherScatterMode,
@@ -322,6 +326,8 @@ __all__ = [
     "cummin",
     "cumprod",
     "cumsum",
+    "custom_linear_solve",
+    "custom_root",
     "dce_sink",
     "digamma",
     "div",

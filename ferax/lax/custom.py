@@ -511,7 +511,7 @@ class custom_jvp(_Custom):
                     f"result {o.aval.short()}; they must have the same shape and dtype"
                 )
         return outs, [
-            x.astype(o.dtype) if x.dtype != o.dtype else x for o, x in zip(outs, touts)
+            x if type(x) is Zero or x.dtype == o.dtype else x.astype(o.dtype) for o, x in zip(outs, touts)
         ]
 
 
@@ -665,8 +665,9 @@ class custom_derivative(_Custom):
       vjp: the pair (fwd, bwd) of reverse mode, as for `custom_vjp.defvjp`.
       nondiff_argnums: positional arguments that are passed on as they are.
 
-    Reverse mode uses `vjp`, forward mode `jvp`; derivatives of derivatives (`hessian`) differentiate
-    whichever rule comes last, so each should be differentiable, or call the function itself.
+    Reverse mode uses `vjp`, forward mode `jvp`; derivatives of derivatives (`hessian`)
+    differentiate whichever rule comes last, so each should be differentiable, or call the
+    function itself.
     `ferax.test_util.check_derivatives_agree` tells whether the two are the same derivative.
 
     >>> import ferax, ferax.numpy as jnp

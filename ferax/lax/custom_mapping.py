@@ -29,7 +29,10 @@ FlatRule = Callable[[int, list[bool], list[Any]], tuple[list[Any], list[bool]]]
 
 
 def in_turn(
-    fun: Callable[..., Sequence[Any]], size: int, args: Sequence[Any], dims: Sequence[Any]
+    fun: Callable[..., Sequence[Any]],
+    size: int,
+    args: Sequence[Any],
+    dims: Sequence[Any],
 ) -> list[Any]:
     """`fun` applied to slice after slice of the operands, as one loop; results stacked."""
     rows = [moveaxis(x, d, 0) for x, d in zip(args, dims) if d is not None]

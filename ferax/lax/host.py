@@ -214,12 +214,12 @@ def _result_avals(who: str, shapes: Any) -> tuple[tuple[Aval, ...], Any]:
     for leaf in leaves:
         dtype = getattr(leaf, "dtype", None)
         aval = aval_of(leaf)
-        if dtype is not None and not isinstance(leaf, (np.ndarray, np.generic)):
-            if dtypes.canonical(dtype) != dtype:
-                raise ValueError(
-                    f"{who}: result_shape_dtypes asks for {np.dtype(dtype).name}, which exists "
-                    "with ferax.config.update('enable_x64', True) only"
-                )
+        asked = dtype is not None and not isinstance(leaf, (np.ndarray, np.generic))
+        if asked and dtypes.canonical(dtype) != dtype:
+            raise ValueError(
+                f"{who}: result_shape_dtypes asks for {np.dtype(dtype).name}, which exists "
+                "with ferax.config.update('enable_x64', True) only"
+            )
         avals.append(aval.strong())
     return tuple(avals), tree
 
@@ -262,7 +262,9 @@ def pure_callback(
     Array([1., 2., 3.], dtype=float32)
     """
     if not callable(callback):
-        raise TypeError(f"pure_callback: the callback must be callable; got {callback!r}")
+        raise TypeError(
+            f"pure_callback: the callback must be callable; got {callback!r}"
+        )
     if sharding is not None:
         raise NotImplementedError("pure_callback: sharding")
     if vmap_method is not None and vmap_method not in VMAP_METHODS:

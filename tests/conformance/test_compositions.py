@@ -175,6 +175,30 @@ def test_many_random_programs_agree(seeds):
         check(generate(seed))
 
 
+ONCE_WRONG = {
+    "reverse mode through the derivative of a while_loop": """
+def program(x0):
+    def f(p):
+        return lax.while_loop(
+            lambda s: s[0] < 3, lambda s: (s[0] + 1, jnp.sin(p) * s[1]), (0, x0)
+        )[1]
+    push = ferax.linearize(f, x0)[1]
+    return push(x0) + jnp.sum(ferax.vmap(push)(jnp.stack([x0, 0.5 * x0]))),
+""",
+    "second derivatives of logarithms of sums of equal numbers": """
+def program(x0):
+    g = lambda x, y: jnp.logaddexp(x, y) + jnp.logaddexp2(y, x) * jnp.logaddexp(x, 0 * x)
+    return ferax.grad(lambda x: g(x, 1.0 * x) * g(jnp.sin(x), x))(x0),
+""",
+}
+
+
+@pytest.mark.parametrize("name", ONCE_WRONG)
+def test_programs_that_were_once_wrong(name):
+    """What random programs or their readers found."""
+    check(Program(0, ONCE_WRONG[name], [()]))
+
+
 def test_a_seed_gives_one_program():
     """A seed that is printed on failure is enough to see the failure again."""
     for seed in (0, 7, 123):

@@ -102,7 +102,7 @@ def test_impossible_requests_are_refused():
         ferax.pure_callback(
             lambda: 1.0, ferax.ShapeDtypeStruct((), np.dtype("float64"))
         )
-    with pytest.raises(ValueError, match="'expand_dims'.*'legacy'"):
+    with pytest.raises(ValueError, match=r"'expand_dims'.*'legacy'"):
         ferax.pure_callback(np.sin, SCALAR, 1.0, vmap_method="legacy")
 
 
@@ -137,7 +137,11 @@ def test_vmap_methods(method, shapes, compiled):
 def test_nested_vmap_of_a_callback():
     """Two mapped axes become two leading axes."""
     f = lambda a, b: ferax.pure_callback(
-        lambda a, b: np.asarray(a) * np.asarray(b), SCALAR, a, b, vmap_method="expand_dims"
+        lambda a, b: np.asarray(a) * np.asarray(b),
+        SCALAR,
+        a,
+        b,
+        vmap_method="expand_dims",
     )
     x, y = jnp.arange(2.0), jnp.arange(3.0)
     both = ferax.vmap(ferax.vmap(f, in_axes=(None, 0)), in_axes=(0, None))
@@ -294,7 +298,7 @@ def test_debug_print_checks_its_format():
 def test_debug_functions_take_options_first(capsys):
     """Without a format or a function they give a function with the options."""
     assert printed(capsys, ferax.debug.print(ordered=True), "{}", 1)[0] == ["1"]
-    assert printed(capsys, ferax.debug.callback(), lambda v: print(v), 2)[0] == ["2"]
+    assert printed(capsys, ferax.debug.callback(), print, 2)[0] == ["2"]
     with pytest.raises(TypeError, match="callable"):
         ferax.debug.callback(3)
 
@@ -310,9 +314,7 @@ def test_debug_print_under_transformations(capsys, compiled):
 
     lines, out = printed(capsys, wrap(ferax.grad(square)), 3.0)
     assert (lines, float(out)) == (["x 3.0"], 6.0)
-    lines, _ = printed(
-        capsys, wrap(lambda x: ferax.jvp(square, (x,), (1.0,))), 3.0
-    )
+    lines, _ = printed(capsys, wrap(lambda x: ferax.jvp(square, (x,), (1.0,))), 3.0)
     assert lines == ["x 3.0"]
     lines, out = printed(capsys, wrap(ferax.vmap(square)), jnp.arange(3.0))
     assert lines == ["x 0.0", "x 1.0", "x 2.0"]

@@ -1,0 +1,1 @@
+"""Operands to try every operation with, a file per room."""

@@ -21,7 +21,9 @@ from ferax.lax.scanning import Scan
 from ferax.transforms.calls import JitCall
 from tests.samples.base import Sample, array
 
-PLAIN = "its program is typed for float32; double precision is tried in test_composition"
+PLAIN = (
+    "its program is typed for float32; double precision is tried in test_composition"
+)
 SCALAR, VECTOR = Aval((), np.dtype("float32")), Aval((3,), np.dtype("float32"))
 INTEGER = Aval((), np.dtype("int32"))
 
