@@ -18,6 +18,7 @@ import sys
 import sysconfig
 import time
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,7 @@ from ferax import lax, nn, random
 LAYERS, WIDTH, HEADS, CONTEXT = 2, 128, 4, 128
 BATCH, RATE, WARM_UP = 8, 5e-3, 50
 CHARACTERS = "\n\t" + "".join(map(chr, range(32, 127)))  # anything else is left out
-PROMPT = '\n\nclass Stack:\n\t"""'
+PROMPT = "\n\nclass Stack:\n\n\tdef "
 INK, BLUE, RED, GREY = "#1b263b", "#2a6f97", "#c8553d", "#8d99ae"
 
 
@@ -135,7 +136,7 @@ def train_step(state: Any, key: Any, corpus: Any, steps: Any) -> tuple[Any, Any]
 
 
 @ferax.jit(static_argnums=3)
-def write(params: Any, key: Any, prompt: Any, length: int, warmth: Any = 0.7) -> Any:
+def write(params: Any, key: Any, prompt: Any, length: int, warmth: Any = 0.8) -> Any:
     """Go on after the prompt: characters, log probabilities; int32[length], float32[length]."""
 
     def one_more(window: Any, key: Any) -> tuple[Any, Any]:
@@ -149,34 +150,34 @@ def write(params: Any, key: Any, prompt: Any, length: int, warmth: Any = 0.7) ->
 
 def draw(losses: Any, tests: Any, text: str, surprise: Any, path: Path) -> None:
     """How it learnt, and what it wrote."""
-    import matplotlib as mpl
     from matplotlib.colors import LinearSegmentedColormap
     from matplotlib.figure import Figure
 
-    style = {"titleweight": "bold", "titlelocation": "left", "titlepad": 12}
-    with mpl.rc_context({f"axes.{key}": value for key, value in style.items()}):
-        figure = Figure(figsize=(15, 7.5), layout="constrained")
-        left, right = figure.subplots(1, 2, width_ratios=(1, 1.3))
-        left.set_title("Learning")
-        right.set_title("Writing (the redder, the less it expected its own character)")
+    figure = Figure(figsize=(15, 7.5), layout="constrained")
+    left, right = figure.subplots(1, 2, width_ratios=(1, 1.3))
+    title = {"loc": "left", "weight": "bold", "pad": 12}
+    left.set_title("Learning", **title)
     left.plot(losses, color=BLUE, alpha=0.35, linewidth=1, label="each batch")
     left.plot(*zip(*tests), "o-", color=RED, markersize=5, label="unseen modules")
     left.axhline(math.log(len(CHARACTERS)), color=GREY, linestyle=":", label="guessing")
     left.set(xlabel="step", ylabel="nats per character", xlim=0, ylim=(0, 4.8))
     left.spines[["top", "right"]].set_visible(False)
     left.legend(frameon=False, loc="lower left")
+    right.set_title(
+        "Writing (the redder, the less it expected its own character)", **title
+    )
     right.set(xlim=(0, 88), ylim=(36, 0))
     right.set_axis_off()
     colours = LinearSegmentedColormap.from_list("", [INK, BLUE, RED, RED])
+    style = {"family": "monospace", "fontsize": 9.5, "va": "top"}
     row = column = 0
     for character, amount in zip(text, surprise):
         width = 4 if character == "\t" else 1
         if character == "\n" or column + width > 88:
             row, column = row + 1, 0
         if character != "\n" and row < 36:
-            place = {"family": "monospace", "fontsize": 9.5, "va": "top"}
             right.text(
-                column, row, character.strip(), color=colours(amount / 5), **place
+                column, row, character.strip(), color=colours(amount / 5), **style
             )
             column += width
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -192,12 +193,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     default = Path("outputs/character_transformer.png")
     parser.add_argument("--output", type=Path, default=default)
     options = parser.parse_args(arguments)
-    try:
-        import matplotlib as mpl  # noqa: F401
-        from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-    except ImportError:
-        print("This needs matplotlib and rich too: pip install 'ferax[viz]'")
+    missing = [x for x in ("matplotlib", "rich") if find_spec(x) is None]
+    if missing:
+        print(f"This needs {', '.join(missing)} too: pip install 'ferax[viz]'")
         return 1
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
     begin = time.perf_counter()
     corpus, unseen = jnp.split(jnp.asarray(read_library()), [1_400_000])
     key, test = random.key(options.seed), ferax.jit(loss)

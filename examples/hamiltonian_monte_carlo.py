@@ -18,6 +18,7 @@ import sys
 import time
 from collections.abc import Sequence
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -25,9 +26,10 @@ import numpy as np
 
 import ferax
 import ferax.numpy as jnp
-from ferax import lax, random
+from ferax import lax, nn, random
 
-CHAINS, LEAPS, TARGET = 4, 16, 0.8  # TARGET: the share of proposals to accept
+CHAINS, LEAPS, BLOCK = 4, 16, 50
+TARGET = 0.8  # the share of proposals to accept
 INK, BLUE, RED, GREY = "#1b263b", "#2a6f97", "#c8553d", "#8d99ae"
 COLOURS = (BLUE, RED, "#e9a03b", "#5b8e7d")
 
@@ -49,7 +51,9 @@ def energy(position: Any, x: Any, y: Any) -> Any:
     """Minus the log posterior density, but for a constant: float32[12] -> float32[]."""
     weights, log_noise, log_width = position[:-2], position[-2], position[-1]
     misfit = jnp.sum((y - x @ weights) ** 2) / (2 * jnp.exp(2 * log_noise))
-    prior = jnp.sum(weights**2) / (2 * jnp.exp(2 * log_width)) + len(weights) * log_width
+    prior = (
+        jnp.sum(weights**2) / (2 * jnp.exp(2 * log_width)) + len(weights) * log_width
+    )
     wide = (log_noise**2 + log_width**2) / 2  # both are 1 within a factor of e or so
     return misfit + len(y) * log_noise + prior + wide
 
@@ -61,29 +65,23 @@ class Chain(NamedTuple):
     """Where a chain is, and how its step size has been found so far."""
 
     position: Any
-    log_step: Any
-    mean_log_step: Any  # the one to keep after warm-up
-    shortfall: Any  # running mean of TARGET - acceptance
-    turn: Any
-
-
-def start(key: Any, dimensions: int) -> Chain:
-    """Somewhere at random, with a careful step."""
-    position = random.normal(key, (dimensions,))
-    zero = jnp.float32(0)
-    return Chain(position, jnp.log(jnp.float32(0.01)), zero, zero, zero)
+    log_step: Any = jnp.log(jnp.float32(0.01))
+    mean_log_step: Any = jnp.float32(0)  # the one to keep after warm-up
+    shortfall: Any = jnp.float32(0)  # the mean of TARGET - acceptance, so far
+    turn: Any = jnp.float32(0)
 
 
 def leapfrog(position: Any, momentum: Any, step: Any, force: Any) -> tuple[Any, Any]:
-    """LEAPS steps of the motion dq/dt = p, dp/dt = force(q), keeping volume, nearly the energy."""
+    """LEAPS steps of dq/dt = p, dp/dt = force(q), which keep volume and, nearly, energy."""
 
     def leap(state: Any, _: Any) -> tuple[Any, None]:
         position, momentum = state
-        momentum = momentum + step / 2 * force(position)
         position = position + step * momentum
-        return (position, momentum + step / 2 * force(position)), None
+        return (position, momentum + step * force(position)), None
 
-    return lax.scan(leap, (position, momentum), None, LEAPS)[0]
+    momentum = momentum + step / 2 * force(position)
+    position, momentum = lax.scan(leap, (position, momentum), None, LEAPS)[0]
+    return position, momentum - step / 2 * force(position)
 
 
 def move(chain: Chain, key: Any, x: Any, y: Any, warming: Any) -> tuple[Chain, Any]:
@@ -93,7 +91,9 @@ def move(chain: Chain, key: Any, x: Any, y: Any, warming: Any) -> tuple[Chain, A
     push = random.normal(push_key, chain.position.shape)
     step = jnp.exp(jnp.where(warming, chain.log_step, chain.mean_log_step))
     step *= random.uniform(length_key, minval=0.8, maxval=1.2)  # against resonances
-    end, speed = leapfrog(chain.position, push, step, lambda q: -ferax.grad(potential)(q))
+    end, speed = leapfrog(
+        chain.position, push, step, lambda q: -ferax.grad(potential)(q)
+    )
     before = potential(chain.position) + push @ push / 2
     change = potential(end) + speed @ speed / 2 - before
     chance = jnp.where(jnp.isnan(change), 0, jnp.exp(jnp.minimum(0, -change)))
@@ -132,10 +132,125 @@ def r_hat(draws: Any) -> Any:
     return jnp.sqrt(1 - 1 / halves.shape[1] + between / within)
 
 
-def closed_form(x: Any, y: Any, noise: Any, width: Any) -> tuple[Any, Any]:
-    """Means and deviations of the weights where noise and width are known: Gauss's formula."""
-    precision = x.T @ x / noise**2 + jnp.eye(x.shape[1]) / width**2
-    mean = jnp.linalg.solve(precision, x.T @ y / noise**2)
-    return mean, jnp.sqrt(jnp.diag(jnp.linalg.inv(precision)))
+def closed_form(x: Any, y: Any) -> tuple[Any, Any]:
+    """Means and deviations of the weights without sampling.
+
+    Where noise and width are known, the weights are normal (Gauss) and the density of the data is
+    known as well; over a grid of noises and widths, the latter says how much each counts.
+    """
+
+    def known(log_noise: Any, log_width: Any) -> tuple[Any, Any, Any]:
+        noise, width = jnp.exp(2 * log_noise), jnp.exp(2 * log_width)
+        precision = x.T @ x / noise + jnp.eye(x.shape[1]) / width
+        mean = jnp.linalg.solve(precision, x.T @ y / noise)
+        variance = jnp.diag(jnp.linalg.inv(precision))
+        _, volume = jnp.linalg.slogdet(precision)
+        best = energy(jnp.append(mean, jnp.array([log_noise, log_width])), x, y)
+        return mean, variance, -best - volume / 2
+
+    grid = jnp.meshgrid(jnp.linspace(-0.6, 0.2, 41), jnp.linspace(-4, 2, 121))
+    means, variances, log_density = ferax.vmap(known)(*(a.ravel() for a in grid))
+    share = nn.softmax(log_density)
+    mean = share @ means
+    return mean, jnp.sqrt(share @ (variances + (means - mean) ** 2))
 
 
+def draw(draws: Any, warm_up: int, names: list[str], exact: Any, path: Path) -> None:
+    """The ways of the chains through three of the unknowns, and what is known about ten."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(15, 7.5), layout="constrained")
+    left, right = figure.subfigures(1, 2, width_ratios=(1.35, 1))
+    traces, summary = left.subplots(3, 1, sharex=True), right.subplots()
+    title = {"loc": "left", "weight": "bold", "pad": 12}
+    traces[0].set_title(f"Where {CHAINS} chains went (grey: warm-up)", **title)
+    for axes, which in zip(traces, (2, 4, 10)):
+        for chain, colour in zip(draws[:, :, which], COLOURS):
+            axes.plot(chain, color=colour, linewidth=0.8, alpha=0.8)
+        middle, spread = (
+            draws[:, warm_up:, which].mean(),
+            draws[:, warm_up:, which].std(),
+        )
+        axes.axvspan(0, warm_up, color=GREY, alpha=0.2, linewidth=0)
+        axes.set(
+            ylabel=[*names, "log noise"][which],
+            xlim=(0, min(2 * warm_up, draws.shape[1])),
+        )
+        axes.set_ylim(middle - 7 * spread, middle + 7 * spread)
+        axes.spines[["top", "right"]].set_visible(False)
+    traces[-1].set_xlabel("move")
+    left.align_ylabels()
+    order = np.argsort(exact[0])
+    weights = draws[:, warm_up:, order].reshape(-1, len(order))
+    lines = np.quantile(weights, (0.025, 0.25, 0.5, 0.75, 0.975), axis=0)
+    colours = np.where(lines[0] * lines[4] > 0, RED, BLUE)
+    rows = np.arange(len(order))
+    summary.set_title("What the data say: 50% and 95% intervals", **title)
+    summary.axvline(0, color=GREY, linewidth=1)
+    summary.hlines(rows, lines[0], lines[4], colours, linewidth=2, alpha=0.6)
+    summary.hlines(rows, lines[1], lines[3], colours, linewidth=7)
+    summary.plot(lines[2], rows, "o", color="white", markersize=4, zorder=3)
+    summary.plot(exact[0][order], rows, "|", color=INK, markersize=20, zorder=4)
+    summary.set_yticks(rows, [names[i] for i in order])
+    summary.set_xlabel("deviations of the progression per deviation of the measurement")
+    notes = "red: not 0, most surely\n| mean in closed form"
+    summary.text(0.99, 0.02, notes, color=INK, ha="right", transform=summary.transAxes)
+    summary.spines[["top", "right", "left"]].set_visible(False)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=130, facecolor="white")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Sample with a progress bar, print a table, draw the picture."""
+    parser = argparse.ArgumentParser(description="Bayesian regression by HMC.")
+    parser.add_argument("--steps", type=int, default=2000, help="after the warm-up")
+    parser.add_argument("--warm-up", type=int, default=500)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--output", type=Path, default="outputs/hamiltonian_monte_carlo.png"
+    )
+    options = parser.parse_args(arguments)
+    missing = [x for x in ("matplotlib", "rich", "sklearn") if find_spec(x) is None]
+    if missing:
+        print(f"This needs {', '.join(missing)} too: pip install 'ferax[viz]'")
+        return 1
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    x, y, names = load()
+    key = random.key(options.seed)
+    starts = random.normal(random.fold_in(key, 1), (CHAINS, 12))
+    chains = ferax.vmap(Chain)(starts)
+    parts, begin = [], time.perf_counter()
+    fields = TextColumn("move {task.completed}/{task.total}  {task.description}")
+    with Progress(BarColumn(), fields, TimeElapsedColumn()) as progress:
+        task = progress.add_task("compiling", total=options.warm_up + options.steps)
+        while not progress.finished:
+            done = int(progress.tasks[0].completed)
+            key, part_key = random.split(key)
+            warming = done < options.warm_up
+            chains, part = sample(chains, part_key, x, y, warming, BLOCK)
+            parts.append(ferax.tree.map(np.asarray, part))
+            report = f"accepted {parts[-1][1].mean():.0%}" + " (warm-up)" * warming
+            progress.update(task, advance=BLOCK, description=report)
+    seconds = time.perf_counter() - begin
+    draws, chances = (np.concatenate(a, axis=1) for a in zip(*parts))
+    later = draws[:, options.warm_up :]
+    mean, deviation, rough = later.mean((0, 1)), later.std((0, 1)), r_hat(later)
+    exact = [np.asarray(a) for a in ferax.jit(closed_form)(x, y)]
+    print("                 mean      sd   R-hat   closed form: mean      sd")
+    for i, name in enumerate([*names, "log noise", "log width"]):
+        formula = f"{exact[0][i]:20.3f} {exact[1][i]:7.3f}" if i < len(names) else ""
+        print(
+            f"{name:>13} {mean[i]:7.3f} {deviation[i]:7.3f} {rough[i]:7.3f} {formula}"
+        )
+    steps = np.exp(np.asarray(chains.mean_log_step))
+    print(f"accepted {chances[:, options.warm_up :].mean():.1%} of the proposals, "
+          f"steps of {steps.min():.3f} to {steps.max():.3f}; "
+          f"{CHAINS} chains of {draws.shape[1]} moves in {seconds:.1f} s")  # fmt: skip
+    draw(draws, options.warm_up, names, exact, options.output)
+    print(f"picture: {options.output}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

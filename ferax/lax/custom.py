@@ -511,7 +511,8 @@ class custom_jvp(_Custom):
                     f"result {o.aval.short()}; they must have the same shape and dtype"
                 )
         return outs, [
-            x if type(x) is Zero or x.dtype == o.dtype else x.astype(o.dtype) for o, x in zip(outs, touts)
+            x if type(x) is Zero or x.dtype == o.dtype else x.astype(o.dtype)
+            for o, x in zip(outs, touts)
         ]
 
 
@@ -678,7 +679,7 @@ class custom_derivative(_Custom):
     ...     lambda x: x**3, jvp=jvp, vjp=(lambda x: (cube(x), x), lambda x, ct: (3 * x**2 * ct,))
     ... )
     >>> ferax.grad(cube)(2.0), ferax.hessian(cube)(2.0)
-    (Array(12., dtype=float32, weak_type=True), Array(12., dtype=float32, weak_type=True))
+    (Array(12., dtype=float32, weak_type=True), Array(12., dtype=float32))
     """
 
     def __init__(

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from functools import partial, update_wrapper
 from typing import Any
 
+from ferax import dtypes
 from ferax.core.avals import Aval, Zero
 from ferax.core.basis import instantiate, moveaxis
 from ferax.core.jaxpr import Jaxpr, eval_jaxpr, stage
@@ -24,8 +25,9 @@ from ferax.transforms.calls import JitCall
 from ferax.transforms.forward import jvp_flat, jvp_jaxpr
 from ferax.tree_util import flatten, unflatten
 
-# (axis size, which operands are mapped, operands) -> (results, which of them are mapped)
-FlatRule = Callable[[int, list[bool], list[Any]], tuple[list[Any], list[bool]]]
+# (axis size, which operands are mapped, operands, closed-over values)
+# -> (results, which of them are mapped)
+FlatRule = Callable[..., tuple[list[Any], list[bool]]]
 
 
 def in_turn(
@@ -82,20 +84,18 @@ class CustomVmapCall(Primitive, interned=False):
     def jvp(self, primals: Any, tangents: Any) -> tuple[list[Any], list[Any]]:
         n = self.n_consts
         nonzero = [type(t) is not Zero for t in tangents]
-        both, out_nonzero = jvp_jaxpr(
-            self.jaxpr, nonzero, [True] * len(self.jaxpr.outvars)
-        )
+        smooth = [dtypes.is_inexact(a.dtype) for a in self.jaxpr.out_avals]
+        both, _ = jvp_jaxpr(self.jaxpr, nonzero, smooth)
         moving = [t for t in tangents if type(t) is not Zero]
         if any(nonzero[:n]):  # closed-over values: the rule knows nothing of them
             results = JitCall(self.label, both).bind(*primals, *moving)
         else:
-            rule = partial(_pushed_rule, self.rule, nonzero[n:])
+            rule = partial(_pushed_rule, self.rule, both, nonzero[n:])
             op = CustomVmapCall(both, n, f"jvp({self.label})", rule)
             results = op.bind(*primals, *moving)
-        half = len(out_nonzero)
-        return results[:half], [
-            t if o.aval.tangent() is t.aval else Zero(o.aval.tangent())
-            for o, t in zip(results[:half], results[half:])
+        outs, touts = results[: len(smooth)], iter(results[len(smooth) :])
+        return outs, [
+            next(touts) if s else Zero(o.aval.tangent()) for o, s in zip(outs, smooth)
         ]
 
     def linearize(self, primals: Any, tangents: Any) -> tuple[list[Any], list[Any]]:
@@ -118,7 +118,7 @@ class CustomVmapCall(Primitive, interned=False):
         front = [
             x if d is None else moveaxis(x, d, 0) for x, d in zip(args[n:], dims[n:])
         ]
-        outs, out_mapped = self.rule(axis.size, mapped, front)
+        outs, out_mapped = self.rule(axis.size, mapped, front, list(args[:n]))
         for out, aval, m in zip(outs, self.jaxpr.out_avals, out_mapped, strict=True):
             want = (axis.size, *aval.shape) if m else aval.shape
             if out.shape != want or out.dtype != aval.dtype:
@@ -130,11 +130,24 @@ class CustomVmapCall(Primitive, interned=False):
 
 
 def _pushed_rule(
-    rule: FlatRule, nonzero: list[bool], size: int, mapped: list[bool], args: list[Any]
+    rule: FlatRule,
+    both: Jaxpr,
+    nonzero: list[bool],
+    size: int,
+    mapped: list[bool],
+    args: list[Any],
+    consts: list[Any],
 ) -> tuple[list[Any], list[bool]]:
-    """The rule for (primals, tangents where nonzero): the rule's own derivative."""
+    """The rule for (primals, tangents where nonzero): the rule's own derivative.
+
+    Where only tangents are mapped, as by jacfwd, the function is not: that is `both` mapped.
+    """
     n = len(nonzero)
     axis = Axis(size)
+    if not any(mapped[:n]):
+        fixed = [False] * len(consts)
+        jaxpr, out_flags = batch_jaxpr(both, axis, [*fixed, *mapped])
+        return eval_jaxpr(jaxpr, (), [*consts, *args]), list(out_flags)
     rest = iter(zip(args[n:], mapped[n:]))
     primals, tangents, flags = [], [], []
     for x, m, moving in zip(args[:n], mapped[:n], nonzero):
@@ -149,11 +162,15 @@ def _pushed_rule(
     out_mapped: list[bool] = []
 
     def flat(*xs: Any) -> list[Any]:
-        outs, out_mapped[:] = rule(size, flags, list(xs))
+        outs, out_mapped[:] = rule(size, flags, list(xs), consts)
         return outs
 
     outs, touts = jvp_flat(flat, primals, tangents)
-    return [*outs, *map(instantiate, touts)], out_mapped * 2
+    smooth = [i for i, o in enumerate(outs) if dtypes.is_inexact(o.dtype)]
+    return (
+        [*outs, *[instantiate(touts[i]) for i in smooth]],
+        [*out_mapped, *[out_mapped[i] for i in smooth]],
+    )
 
 
 class custom_vmap:
@@ -211,7 +228,13 @@ class custom_vmap:
         return unflatten(call.tree, op.bind(*consts, *leaves))
 
     def _flat_rule(
-        self, tree: Any, out_tree: Any, size: int, mapped: list[bool], args: list[Any]
+        self,
+        tree: Any,
+        out_tree: Any,
+        size: int,
+        mapped: list[bool],
+        args: list[Any],
+        consts: list[Any],
     ) -> tuple[list[Any], list[bool]]:
         if self.vmap_rule is None:
             raise AttributeError(

@@ -7,13 +7,17 @@ derivatives, whatever they hold. A logsumexp of nothing is -inf, with derivative
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
+
+import numpy as np
 
 import ferax.numpy as jnp
 from ferax import dtypes
 from ferax.core.array import Array
 from ferax.errors import public
 from ferax.lax.marks import stop_gradient
+from ferax.numpy.operations import at_once
 from ferax.numpy.promoting import ArrayLike, inexact, promote_inexact
 from ferax.shapes import canonical_axis
 
@@ -37,6 +41,14 @@ def _top(x: Any, axis: Axis) -> Any:
     return stop_gradient(jnp.max(x, axis, keepdims=True, initial=-jnp.inf))
 
 
+def _softmax_numpy(axis: Any, x: np.ndarray) -> np.ndarray:
+    """The same in NumPy: five calls instead of eight operations. ValueError if `x` is empty."""
+    if isinstance(axis, list):
+        axis = tuple(axis)
+    e = np.exp(x - np.maximum.reduce(x, axis, keepdims=True))
+    return np.divide(e, np.add.reduce(e, axis, keepdims=True))
+
+
 @public
 def softmax(x: ArrayLike, axis: Axis = -1, where: ArrayLike | None = None) -> Array:
     """exp(x) / Σ exp(x) along axes.
@@ -57,6 +69,11 @@ def softmax(x: ArrayLike, axis: Axis = -1, where: ArrayLike | None = None) -> Ar
     """
     x = inexact("softmax", x)
     if where is None:
+        known = (
+            at_once(partial(_softmax_numpy, axis), x) if x.dtype == np.float32 else None
+        )
+        if known is not None:
+            return known
         e = jnp.exp(x - _top(x, axis))
         return e / jnp.sum(e, axis, keepdims=True)
     x = _masked(x, where)

@@ -48,9 +48,11 @@ class Program:
         """The Python function; its results are a tuple of arrays, the first one floating."""
         import ferax
         import ferax.numpy as jnp
-        from ferax import lax
+        from ferax import lax, nn, random
 
-        space: dict[str, Any] = {"ferax": ferax, "jnp": jnp, "lax": lax}
+        space: dict[str, Any] = {
+            "ferax": ferax, "jnp": jnp, "lax": lax, "nn": nn, "random": random,
+        }  # fmt: skip
         exec(compile(self.source, f"<program {self.seed}>", "exec"), space)
         return space["program"]
 
@@ -246,6 +248,14 @@ _UNARY = (
     "jnp.sqrt(jnp.where({x} > {c}, {x}, 1.0))", "lax.reduce_precision({x}, 11, 52)",
     "lax.clamp(-0.7, {x}, {c})", "jnp.deg2rad({x})", "jnp.modf({x})[0]", "jnp.real({x})",
     "jnp.copysign({x}, {c})", "jnp.exp({x} - jnp.max({x}))", "jnp.fmod({x}, {c})", "{x} % {c}",
+    "nn.softplus({x})", "nn.gelu({x})", "nn.silu({x})", "nn.gelu({x}, approximate=False)",
+    "nn.elu({x})", "nn.leaky_relu({x})", "nn.log_sigmoid({x})", "nn.relu6({x})",
+    "nn.hard_tanh({x})",
+    "jnp.vectorize(jnp.sin)({x})", "ferax.tree.map(jnp.cos, {x})", "jnp.exp(1j * {x}).real",
+    "{x} * random.uniform(random.key(3), {x}.shape, {x}.dtype)", "jnp.abs({x} + 1j * jnp.cos({x}))",
+    "jnp.angle(2 + jnp.sin({x}) + 1j * {x})", "lax.igamma(1.5 + 0 * {x}, 1 + jnp.square({x}))",
+    "lax.betainc(2.0 + 0 * {x}, 1.5 + 0 * {x}, lax.logistic({x}))",
+    "lax.polygamma(1.0 + 0 * {x}, 2 + jnp.sin({x}))",
 )  # fmt: skip
 _BINARY = (
     "{x} + {y}", "{x} - {y}", "jnp.sin({x}) * {y}", "{x} * jnp.tanh({y})", "jnp.maximum({x}, {y})",
@@ -325,6 +335,7 @@ _REDUCTIONS = (
     "jnp.nansum({x}{a})", "jnp.average({x}{a})", "jnp.std({d} * 2{a})", "jnp.quantile({d}, 0.3{a})",
     "jnp.nanmax({x}{a})", "jnp.mean({x}{a}, where={x} < 1.1e3)", "jnp.sum({x}{a}, where={x} > {c})",
     "jnp.max({x}{a}, initial=-0.4, where={x} < {c})", "jnp.nanmean({x}{a})",
+    "nn.logsumexp({x}{a})", "jnp.nanvar({x}{a})", "nn.logsumexp({x}{a}, b=2 + jnp.sin({x}))",
 )  # fmt: skip
 _ALONG = (
     "jnp.cumsum({x}, axis={a})", "jnp.cumprod(jnp.tanh({x}), axis={a})", "jnp.sort({d}, axis={a})",
@@ -338,6 +349,10 @@ _ALONG = (
     "jnp.gradient(jnp.cumsum({x}, {a}), axis={a})",
     "lax.sort_key_val({d}, {x}, {a})[1]",
     "jnp.apply_along_axis(jnp.sin, {a}, {x})", "{x} - jnp.mean({x}, {a}, keepdims=True)",
+    "nn.softmax({x}, axis={a})", "nn.log_softmax({x}, axis={a})", "nn.standardize({d}, axis={a})",
+    "jnp.fft.irfft(jnp.fft.rfft({x}, axis={a}) * 0.7, {n}, axis={a})",
+    "jnp.fft.fft({x}, axis={a}).real",
+    "jnp.cumulative_sum({x}, axis={a})", "lax.cumprod(jnp.sin({x}), axis={a}, reverse=True)",
 )  # fmt: skip
 
 
@@ -372,7 +387,9 @@ def along(w: Writer, scope: list[Name], depth: int) -> Any:
     rule = w.choice.choice(_ALONG)
     if "gradient" in rule and x.shape[axis] < 2:
         return None
-    return w.assign(rule.format(x=x.text, a=axis, d=_distinct(x)), x.shape)
+    return w.assign(
+        rule.format(x=x.text, a=axis, d=_distinct(x), n=x.shape[axis]), x.shape
+    )
 
 
 @form()
@@ -562,11 +579,15 @@ def product(w: Writer, scope: list[Name], depth: int) -> Any:
             (f"jnp.outer({x.text}, jnp.sin({x.text}))", (n, n)),
             (f"jnp.convolve({x.text}, jnp.array([0.5, -0.3]))", (n + 1,)),
             (f"jnp.vander({x.text}, 2)", (n, 2)),
+            (f"jnp.kron({x.text}, jnp.array([1.0, -0.5]))", (2 * n,)),
+            (f"jnp.correlate({x.text}, jnp.array([0.5, -0.3]), mode='same')", (n,)),
+            (f"jnp.ediff1d({x.text}, to_end=0.2)", (n,)),
             (f"jnp.interp({x.text}, {nodes[0]}, {nodes[1]})", (n,)),
         ]  # fmt: skip
     if len(x.shape) == 2:
         m, n = x.shape
         regular = f"jnp.eye({m}) * 3 + jnp.tanh({x.text} @ {x.text}.T)"
+        ordered = f"jnp.diag(jnp.arange({m}.0) * 4) + jnp.tanh({x.text} @ {x.text}.T)"
         positive = f"jnp.eye({m}) + jnp.tanh({x.text}) @ jnp.tanh({x.text}).T"
         rules += [
             (f"jnp.einsum('ij,kj->ik', {x.text}, {x.text})", (m, m)),
@@ -575,6 +596,14 @@ def product(w: Writer, scope: list[Name], depth: int) -> Any:
             (f"jnp.linalg.inv({regular})", (m, m)),
             (f"jnp.linalg.cholesky({positive})", (m, m)),
             (f"jnp.linalg.slogdet({regular})[1]", ()),
+            (f"jnp.linalg.det({regular})", ()),
+            (f"jnp.linalg.eigvalsh({ordered})", (m,)),
+            (f"jnp.linalg.svd({ordered}, compute_uv=False)", (m,)),
+            (f"jnp.abs(jnp.linalg.qr({regular})[1])", (m, m)),
+            (f"lax.linalg.triangular_solve({regular}, {x.text}, left_side=True)", (m, n)),
+            (f"lax.conv({x.text}[None], jnp.cos({x.text}[None, :, :1]), (1,), 'SAME')[0]", (1, n)),
+            (f"lax.reduce_window({x.text}, -jnp.inf, lax.max, (2, 1), (1, 1), 'SAME')", (m, n)),
+            (f"lax.reduce_window({x.text}, 0.0, lax.add, (2, 2), (1, 1), 'SAME')", (m, n)),
         ]  # fmt: skip
     if len(x.shape) == 3:
         b, m, n = x.shape
@@ -621,6 +650,22 @@ def scan(w: Writer, scope: list[Name], depth: int) -> Any:
         Name(carried, "float", c.shape),
         Name(stacked, "float", (x.shape[0], *shape)),
     ]
+
+
+@form(1, nested=True)
+def scan_of_trees(w: Writer, scope: list[Name], depth: int) -> Any:
+    """A carry of several leaves, one of them a count; no rows."""
+    x, y = w.some(scope), w.some(scope)
+    c, d = (Name(w.fresh("c"), "float", n.shape) for n in (x, y))
+    body = w.function([c, d], scope, depth, [("float", c.shape), ("float", d.shape)])
+    step, last, ys = w.fresh("g"), w.fresh("s"), w.fresh()
+    w.line(f"def {step}(s, _):")
+    with w.indented():
+        w.line(f"a, b = {body}(s['a'], s['b'])")
+        w.line("return {'a': a, 'b': b, 'n': s['n'] + 1}, s['n'] * jnp.mean(a)")
+    start = f"{{'a': {x.text}, 'b': {y.text}, 'n': 0}}"
+    w.line(f"{last}, {ys} = lax.scan({step}, {start}, length=3)")
+    return [Name(ys, "float", (3,)), *w.assign(f"{last}['b']", d.shape)]
 
 
 @form(2, nested=True)
@@ -714,6 +759,11 @@ def derived(w: Writer, scope: list[Name], depth: int) -> Any:
             (f"ferax.linearize({f}, {t})[1]({t})", x.shape),
             (f"jnp.sum(ferax.jacfwd({f})({t}))", ()),
             (f"jnp.sum(ferax.jacrev({f})({t}))", ()),
+            (
+                f"ferax.vmap(ferax.linearize({f}, {t})[1])(jnp.stack([{t}, -{t}]))[0]",
+                x.shape,
+            ),
+            (f"ferax.jvp(ferax.checkpoint({f}), ({t},), ({t},))[1]", x.shape),
         ]
     text, shape = w.choice.choice(rules)
     return w.assign(f"jnp.tanh({text})", shape)
@@ -724,7 +774,7 @@ def wrapped(w: Writer, scope: list[Name], depth: int) -> Any:
     x = w.some(scope)
     p = Name(w.fresh("p"), "float", x.shape)
     f = w.function([p], scope, depth, [("float", x.shape)], w.choice.randint(1, 3))
-    ways = ["ferax.jit", "ferax.checkpoint", "ferax.jit", "custom_jvp"]
+    ways = ["ferax.jit", "ferax.checkpoint", "ferax.jit", "custom_jvp", "a policy"]
     # at the top only, where no forward mode runs over it
     how = w.choice.choice(ways + (["custom_vjp"] if depth == 2 else []))
     if how == "custom_jvp":
@@ -740,4 +790,7 @@ def wrapped(w: Writer, scope: list[Name], depth: int) -> Any:
             "lambda x, ct: (0.5 * jnp.cos(x) * ct,))"
         )
         return w.assign(f"{own}({f}({x.text}))", x.shape)
+    if how == "a policy":
+        policy = w.choice.choice(("everything", "dots", "nothing")) + "_saveable"
+        how = f"ferax.checkpoint(policy=ferax.checkpoint_policies.{policy})"
     return w.assign(f"{how}({f})({x.text})", x.shape)

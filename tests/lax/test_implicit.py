@@ -96,7 +96,9 @@ def test_root_checks_what_functions_return():
 def matrices(seed, *shape):
     rng = np.random.default_rng(seed)
     a = rng.normal(size=(*shape, 3, 3)) + 3 * np.eye(3)
-    return jnp.array(a, jnp.float32), jnp.array(rng.normal(size=(*shape, 3)), jnp.float32)
+    return jnp.array(a, jnp.float32), jnp.array(
+        rng.normal(size=(*shape, 3)), jnp.float32
+    )
 
 
 def dense(matvec, b):

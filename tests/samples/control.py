@@ -12,7 +12,14 @@ from ferax.core.avals import Aval
 from ferax.core.jaxpr import Jaxpr, stage
 from ferax.lax import collective
 from ferax.lax.branching import Cond
-from ferax.lax.custom import CustomJVPCall, CustomPull, CustomVJPCall
+from ferax.lax.custom import (
+    CustomDerivativeCall,
+    CustomJVPCall,
+    CustomPull,
+    CustomVJPCall,
+)
+from ferax.lax.custom_mapping import CustomVmapCall
+from ferax.lax.implicit import LinearSolve
 from ferax.lax.looping import While
 from ferax.lax.marks import STOP_GRADIENT, StopGradient
 from ferax.lax.rematerialize import Barrier, Checkpoint, CheckpointTangent, Name
@@ -92,6 +99,9 @@ TESTED_ELSEWHERE = {
     collective.AxisIndex: "transforms/test_composition.py::test_collectives",
     CustomJVPCall: "transforms/test_composition.py::test_custom_rules",
     CustomVJPCall: "transforms/test_composition.py::test_custom_rules",
+    CustomDerivativeCall: "lax/test_custom.py::test_both_rules_compose",
+    CustomVmapCall: "lax/test_custom.py::test_vmap_follows_the_rule",
+    LinearSolve: "lax/test_implicit.py::test_linear_solve_is_solve",
     CustomPull: "transforms/test_composition.py::test_custom_rules",
     WhileTangent: "transforms/test_composition.py::test_while_loop_has_a_reverse_mode",
 }
