@@ -18,9 +18,10 @@ from benchmarks.case import Case, Library, Measure
 
 def all_cases() -> list[Case]:
     """Every case, in the order of the report."""
-    from benchmarks import dispatch, eager, transformer, transforms
+    from benchmarks import dispatch, eager, examples, transformer, transforms
 
-    return [*eager.CASES, *transforms.CASES, *dispatch.CASES, *transformer.CASES]
+    rooms = (eager, transforms, dispatch, transformer, examples)
+    return [case for room in rooms for case in room.CASES]
 
 
 def serve(name: str) -> None:

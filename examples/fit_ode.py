@@ -13,6 +13,11 @@ and look at outputs/fit_ode.png.
 
 from __future__ import annotations
 
+import argparse
+import sys
+import time
+from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +36,8 @@ RECORD = np.array([HARES, LYNXES], np.float32).T
 FINE = 20  # steps of the method per year
 NAMES = ("birth of hares", "hunting", "death of lynxes", "feeding", "hares in 1900",
          "lynxes in 1900", "noise")  # fmt: skip
-FIRST_GUESS = (1.0, 0.05, 1.0, 0.05, 30.0, 4.0, 1.0)
+# A cycle of ten years is 2π/√(birth death), the means are death/feeding and birth/hunting.
+FIRST_GUESS = (0.63, 0.03, 0.63, 0.018, 30.0, 4.0, 0.5)
 INK, BLUE, RED, GREY = "#1b263b", "#2a6f97", "#c8553d", "#8d99ae"
 
 
@@ -101,16 +107,86 @@ def plausible(key: Any, logs: Any, record: Any) -> tuple[Any, Any, Any]:
     return covariance, jnp.linalg.eigvalsh(precision), ferax.vmap(solve)(draws)
 
 
-def draw(
-    path: Path, losses: Any, courses: Any, logs: Any, spread: Any, drawn: Any
-) -> None:
-    """Record, fit and what else could have been; the way down; the rates found."""
+def draw(losses: Any, courses: Any, drawn: Any, rates: Any, path: Path) -> None:
+    """The record with its fit and what else could have been; the way down; the rates found."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(15, 7.5), layout="constrained")
-    (top, _), (left, right) = axes = figure.subplots(2, 2, height_ratios=(1.5, 1))
-    for each in axes.flat:
+    figure = Figure(figsize=(15, 8.5), layout="constrained")
+    top, bottom = figure.subfigures(2, 1, height_ratios=(1.6, 1), hspace=0.04)
+    axes, (down, found) = top.subplots(), bottom.subplots(1, 2, width_ratios=(1, 1.2))
+    for each in (axes, down, found):
         each.spines[["top", "right"]].set_visible(False)
-    for each in axes[0]:
-        each.remove()
-    top = figure.add_subplot(axes[0, 0].get_gridspec()[0, :])
+    title = {"loc": "left", "weight": "bold", "pad": 10}
+    axes.set_title(
+        "Hares and lynxes: record, fit, and 95% of what else is plausible", **title
+    )
+    years = np.linspace(YEARS[0], YEARS[-1], courses[0].shape[0])
+    low, high = np.quantile(drawn, (0.025, 0.975), axis=0)
+    for i, (name, colour) in enumerate((("hares", BLUE), ("lynxes", RED))):
+        axes.fill_between(
+            years, low[:, i], high[:, i], color=colour, alpha=0.15, linewidth=0
+        )
+        axes.plot(years, courses[0][:, i], ":", color=colour, linewidth=1.2)
+        axes.plot(years, courses[-1][:, i], color=colour, linewidth=2.5, label=name)
+        axes.plot(YEARS, RECORD[:, i], "o", color=colour, markersize=7)
+    axes.plot([], [], ":", color=INK, label="first guess")
+    axes.plot([], [], "o", color=INK, label="record")
+    axes.set(
+        ylabel="thousand pelts", ylim=(0, 115), xlim=(1899.7, 1920.3), xticks=YEARS[::2]
+    )
+    axes.legend(frameon=False, ncols=4, loc="upper right")
+    down.set_title("The way down", **title)
+    down.plot(range(1, len(losses) + 1), losses, color=BLUE, linewidth=2)
+    down.set(xlabel="step", ylabel="minus log posterior density", xlim=1, xscale="log")
+    found.set_title("What was found, with 95% intervals", **title)
+    for row, (value, spread) in enumerate(zip(*rates)):
+        low, high = (value * np.exp(sign * 1.96 * spread) for sign in (-1, 1))
+        found.plot((low / value, high / value), (row, row), color=BLUE, linewidth=6)
+        found.plot(1, row, "o", color="white", markersize=4)
+        found.text(1.75, row, f"{value:.3g}  ({low:.3g} to {high:.3g})", va="center")
+    found.set_yticks(range(len(NAMES)), NAMES)
+    found.set(xlim=(0.5, 2.3), ylim=(6.6, -0.6), xlabel="relative to the best value")
+    found.set_xticks((0.5, 0.75, 1, 1.25, 1.5))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=130, facecolor="white")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Fit with a progress bar, print what was found, draw the picture."""
+    parser = argparse.ArgumentParser(description="Fit an equation to hares and lynxes.")
+    parser.add_argument("--steps", type=int, default=500)
+    parser.add_argument("--seed", type=int, default=0, help="of the plausible courses")
+    parser.add_argument("--output", type=Path, default="outputs/fit_ode.png")
+    options = parser.parse_args(arguments)
+    missing = [x for x in ("matplotlib", "rich") if find_spec(x) is None]
+    if missing:
+        print(f"This needs {', '.join(missing)} too: pip install 'ferax[viz]'")
+        return 1
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    begin = time.perf_counter()
+    logs = first = jnp.log(jnp.array(FIRST_GUESS))
+    mean = square = jnp.zeros(len(NAMES))
+    losses = []
+    fields = TextColumn("step {task.completed}/{task.total}  {task.description}")
+    with Progress(BarColumn(), fields, TimeElapsedColumn()) as progress:
+        task = progress.add_task("compiling", total=options.steps)
+        for step in range(1, options.steps + 1):
+            logs, mean, square, value = adam_step(logs, mean, square, step, RECORD)
+            losses.append(float(value))
+            progress.update(task, advance=1, description=f"loss {losses[-1]:.4f}")
+    covariance, curvatures, drawn = plausible(random.key(options.seed), logs, RECORD)
+    rates = np.exp(np.asarray(logs)), np.sqrt(np.diag(np.asarray(covariance)))
+    for name, value, spread in zip(NAMES, *rates):
+        print(f"{name:>16} {value:8.4f}  ± {spread:.0%}")
+    print(f"loss {losses[0]:.3f} at first, {losses[-1]:.3f} after {options.steps} steps; "
+          f"the least curvature is {np.min(curvatures):.2f} > 0: a minimum; "
+          f"{time.perf_counter() - begin:.1f} s in all")  # fmt: skip
+    courses = [np.asarray(solve(each)) for each in (first, logs)]
+    draw(losses, courses, np.asarray(drawn), rates, options.output)
+    print(f"picture: {options.output}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

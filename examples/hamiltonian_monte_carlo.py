@@ -204,7 +204,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Sample with a progress bar, print a table, draw the picture."""
     parser = argparse.ArgumentParser(description="Bayesian regression by HMC.")
     parser.add_argument("--steps", type=int, default=2000, help="after the warm-up")
-    parser.add_argument("--warm-up", type=int, default=500)
+    parser.add_argument("--warm-up", type=int, default=300)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument(
         "--output", type=Path, default="outputs/hamiltonian_monte_carlo.png"

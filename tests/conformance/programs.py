@@ -253,9 +253,10 @@ _UNARY = (
     "nn.hard_tanh({x})",
     "jnp.vectorize(jnp.sin)({x})", "ferax.tree.map(jnp.cos, {x})", "jnp.exp(1j * {x}).real",
     "{x} * random.uniform(random.key(3), {x}.shape, {x}.dtype)", "jnp.abs({x} + 1j * jnp.cos({x}))",
-    "jnp.angle(2 + jnp.sin({x}) + 1j * {x})", "lax.igamma(1.5 + 0 * {x}, 1 + jnp.square({x}))",
-    "lax.betainc(2.0 + 0 * {x}, 1.5 + 0 * {x}, lax.logistic({x}))",
-    "lax.polygamma(1.0 + 0 * {x}, 2 + jnp.sin({x}))",
+    "jnp.angle(2 + jnp.sin({x}) + 1j * {x})",
+    "lax.igamma(lax.full_like({x}, 1.5), 1 + jnp.square({x}))",
+    "lax.betainc(lax.full_like({x}, 2.0), lax.full_like({x}, 1.5), lax.logistic({x}))",
+    "lax.polygamma(lax.full_like({x}, 1.0), 2 + jnp.sin({x}))",
 )  # fmt: skip
 _BINARY = (
     "{x} + {y}", "{x} - {y}", "jnp.sin({x}) * {y}", "{x} * jnp.tanh({y})", "jnp.maximum({x}, {y})",

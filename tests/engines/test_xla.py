@@ -16,11 +16,12 @@ import pytest
 
 import ferax
 from ferax import dtypes, errors, random
-from ferax.core import basis, hot
+from ferax.core import basis
 from ferax.core.array import Concrete, engine
 from ferax.core.avals import Aval
 from ferax.core.jaxpr import stage
 from ferax.engines import runtime, xla
+from ferax.lax import hot
 from tests.engines.programs import avals_of, program, run_rule
 
 F32 = np.dtype(np.float32)
@@ -512,3 +513,20 @@ def test_program_with_keys_and_weak_types():
     words = np.array([3, 4], np.uint64)
     (out,) = engine().compile_jaxpr(jaxpr).run([engine().put(words, key)])
     np.testing.assert_array_equal(engine().get(out, key.update(shape=(1, 2))), [[3, 4]])
+
+
+def test_fetching_results_does_not_look_for_jax(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Values come to the host without jaxlib's attempt to import the jax package."""
+    wanted: list[str] = []
+
+    class Finder:
+        @staticmethod
+        def find_spec(name: str, path: object = None, target: object = None) -> None:
+            wanted.append(name)
+
+    result = ferax.jit(lambda x: x + 1)(np.ones(3, np.float32))
+    monkeypatch.setattr(sys, "meta_path", [Finder, *sys.meta_path])
+    np.testing.assert_array_equal(np.asarray(result), [2, 2, 2])
+    assert "jax" not in wanted

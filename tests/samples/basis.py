@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ferax.core import basis
+from ferax.core.tracing import to_array
 from tests.samples.base import Sample, array
 
 _BINARY_SHAPES = [
@@ -29,6 +30,10 @@ def _binary(op, linear):
 
 
 SAMPLES = {
+    basis.Constant: [
+        Sample(basis.Constant(to_array(array(s, d))), [])
+        for s, d in [((), "float32"), ((2, 3), "bfloat16"), ((0, 2), "int32")]
+    ],
     basis.Add: _binary(basis.ADD, (0, 1)),
     basis.Sub: _binary(basis.SUB, (0, 1)),
     basis.Mul: _binary(basis.MUL, (0,)) + _binary(basis.MUL, (1,))[:3],

@@ -29,7 +29,10 @@ SAMPLES = {
         for method in ("sequential", "sequential_unrolled", "expand_dims", "broadcast_all")
     ]
     + [
-        Sample(PureCallback(_sorted, (HALF,), "sort", "expand_dims"), [array((2, 3), "bfloat16")], ()),
+        Sample(
+            PureCallback(_sorted, (HALF,), "sort", "expand_dims"),
+            [array((2, 3), "bfloat16")], (),
+        ),
         Sample(
             PureCallback(_sum_of_products, (SCALAR, VECTOR), "dot", "broadcast_all"),
             [array((3,)), array((3,), seed=1)], (),
