@@ -642,7 +642,7 @@ def mlir_module(text: str) -> Any:
 
     if _mlir.context is None:
         from jaxlib.mlir._mlir_libs import _jax_mlir_ext
-        from jaxlib.mlir.dialects import stablehlo
+        from jaxlib.mlir.dialects import sdy, stablehlo
 
         context = ir.Context()
         registry = ir.DialectRegistry()
@@ -650,6 +650,7 @@ def mlir_module(text: str) -> Any:
         context.append_dialect_registry(registry)
         context.load_all_available_dialects()
         stablehlo.register_dialect(context)
+        sdy.register_dialect(context)
         _mlir.context = context
     return ir.Module.parse(text, context=_mlir.context)
 

@@ -110,6 +110,7 @@ def quoted(text: str) -> str:
 # -- constants -------------------------------------------------------------------------------
 
 _TOKEN = Aval((), np.dtype(np.int32))  # what ordered callbacks give to the next one
+_FIRST_DEVICE = "first_device"  # symbol of the mesh that is one device
 _LISTED = 32  # constants of more elements are written as their bytes
 
 
@@ -209,7 +210,8 @@ class Builder:
         self.functions: dict[Any, str | None] = {}  # by jaxpr; None: written in place
         self.token: Value | None = None  # what the next ordered callback waits for
         self.definitions: list[str] = []  # finished private functions
-        self.names: set[str] = {"main"}
+        self.names: set[str] = {"main", _FIRST_DEVICE}
+        self.on_one = False  # whether something is done by the first device for all
         self.callbacks: list[Callable[..., Any]] = []
         self.targets: set[str] = set()  # custom calls in use
         self.meshes: dict[Any, str] = {}  # of shardings in use -> symbol
@@ -697,6 +699,10 @@ class Builder:
         ]
         if has_side_effect:
             attrs.append("has_side_effect = true")
+            if len(self.devices) > 1:  # the first one acts for all
+                self.on_one = True
+                places = ", ".join([f"<@{_FIRST_DEVICE}, []>"] * max(len(results), 1))
+                attrs.append(f"sdy.sharding = #sdy.sharding_per_value<[{places}]>")
         if aliases:
             single = len(results) == 1
             pairs = ", ".join(
@@ -819,6 +825,8 @@ class Builder:
         """The declarations of the meshes in use."""
         numbers = {device: i for i, device in enumerate(self.devices)}
         lines = []
+        if self.on_one:
+            lines.append(f"  sdy.mesh @{_FIRST_DEVICE} = <[], device_ids=[0]>")
         for mesh, symbol in self.meshes.items():
             axes = ", ".join(f"{quoted(str(n))}={d}" for n, d in mesh.shape.items())
             order = [numbers[d] for d in mesh.devices.flat]

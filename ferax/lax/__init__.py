@@ -39,8 +39,10 @@ from ferax.lax.branching import (
 )
 from ferax.lax.collective import (
     all_gather,
+    all_to_all,
     axis_index,
     axis_size,
+    pbroadcast,
     pmax,
     pmean,
     pmin,
@@ -48,6 +50,12 @@ from ferax.lax.collective import (
     pshuffle,
     psum,
     psum_scatter,
+    pswapaxes,
+)
+from ferax.lax.compiler import (
+    composite,
+    platform_dependent,
+    with_sharding_constraint,
 )
 from ferax.lax.contraction import (
     DotAlgorithm,
@@ -91,6 +99,13 @@ from ferax.lax.dynamic import (
 from ferax.lax.fourier import (
     FftType,
     fft,
+)
+from ferax.lax.generators import (
+    RandomAlgorithm,
+    after_all,
+    create_token,
+    rng_bit_generator,
+    rng_uniform,
 )
 from ferax.lax.implicit import (
     custom_linear_solve,
@@ -151,6 +166,7 @@ from ferax.lax.representation import (
     complex,
     conj,
     convert_element_type,
+    dtype,
     imag,
     mulhi,
     nextafter,
@@ -249,11 +265,6 @@ from ferax.lax.transcendental import (
 )
 
 __all__ = [
-    "RaggedDotDimensionNumbers",
-    "ragged_dot",
-    "ragged_dot_general",
-    "scaled_dot",
-    "linalg",
     "AccuracyMode",
     "ConvDimensionNumbers",
     "DotAlgorithm",
@@ -263,6 +274,8 @@ __all__ = [
     "GatherDimensionNumbers",
     "GatherScatterMode",
     "Precision",
+    "RaggedDotDimensionNumbers",
+    "RandomAlgorithm",
     "RoundingMethod",
     "ScatterDimensionNumbers",
     "Tolerance",
@@ -270,7 +283,9 @@ __all__ = [
     "acos",
     "acosh",
     "add",
+    "after_all",
     "all_gather",
+    "all_to_all",
     "approx_max_k",
     "approx_min_k",
     "argmax",
@@ -304,6 +319,7 @@ __all__ = [
     "clz",
     "collapse",
     "complex",
+    "composite",
     "concatenate",
     "cond",
     "conj",
@@ -321,6 +337,7 @@ __all__ = [
     "convert_element_type",
     "cos",
     "cosh",
+    "create_token",
     "cumlogsumexp",
     "cummax",
     "cummin",
@@ -333,6 +350,7 @@ __all__ = [
     "div",
     "dot",
     "dot_general",
+    "dtype",
     "dynamic_index_in_dim",
     "dynamic_slice",
     "dynamic_slice_in_dim",
@@ -367,6 +385,7 @@ __all__ = [
     "is_finite",
     "le",
     "lgamma",
+    "linalg",
     "log",
     "log1p",
     "logistic",
@@ -382,6 +401,8 @@ __all__ = [
     "optimization_barrier",
     "pad",
     "padtype_to_pads",
+    "pbroadcast",
+    "platform_dependent",
     "pmax",
     "pmean",
     "pmin",
@@ -392,6 +413,9 @@ __all__ = [
     "pshuffle",
     "psum",
     "psum_scatter",
+    "pswapaxes",
+    "ragged_dot",
+    "ragged_dot_general",
     "random_gamma_grad",
     "real",
     "reciprocal",
@@ -409,8 +433,11 @@ __all__ = [
     "rem",
     "reshape",
     "rev",
+    "rng_bit_generator",
+    "rng_uniform",
     "round",
     "rsqrt",
+    "scaled_dot",
     "scan",
     "scatter",
     "scatter_add",
@@ -447,6 +474,7 @@ __all__ = [
     "transpose",
     "unstack",
     "while_loop",
+    "with_sharding_constraint",
     "zeta",
 ]
 

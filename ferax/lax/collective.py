@@ -183,6 +183,38 @@ class PPermute(_Collective, Structural):
         return [gathered * got.astype(x.dtype)], [0]
 
 
+class AllToAll(_Collective, Structural):
+    """Member i gets slice i along `split` from every member, along a new axis `joined`.
+
+    The axis `split` goes away; `joined` counts without it.
+    """
+
+    split: int
+    joined: int
+    name = "all_to_all"
+
+    def abstract(self, x: Aval) -> list[Aval]:
+        rest = [d for i, d in enumerate(x.shape) if i != self.split]
+        rest.insert(self.joined, self.size)
+        return [x.update(shape=tuple(rest))]
+
+    def transpose(self, cts: Any, args: Any) -> list[Any]:
+        return [AllToAll(self.axis_name, self.size, self.joined, self.split)(cts[0])]
+
+    def batch(self, axis: Any, args: Any, dims: Any) -> tuple[list[Any], list[Any]]:
+        (x,), (d,) = args, dims
+        if axis.name != self.axis_name:
+            op = AllToAll(self.axis_name, self.size, self.split + 1, self.joined + 1)
+            return [op(moveaxis(x, d, 0))], [0]
+        if d is None:
+            x, d = (
+                broadcast_in_dim(x, (axis.size, *x.shape), tuple(range(1, x.ndim + 1))),
+                0,
+            )
+        x = moveaxis(moveaxis(x, d, 0), self.split + 1, 0)  # receiver, sender, …
+        return [moveaxis(x, 1, self.joined + 1)], [0]
+
+
 class AxisIndex(_Collective):
     """The place of this member along the named axis."""
 
@@ -391,3 +423,85 @@ def axis_index(axis_name: Any) -> Any:
         place = AxisIndex(name, size)()
         index = place if len(_names(axis_name)) == 1 else index * size + place
     return index
+
+
+@public
+def all_to_all(
+    x: Any,
+    axis_name: Any,
+    split_axis: int,
+    concat_axis: int,
+    *,
+    axis_index_groups: Any = None,
+    tiled: bool = False,
+) -> Any:
+    """Exchange: member i gets slice i along `split_axis` from every member of the named axis.
+
+    Args:
+      x: array (or pytree of them) whose size along `split_axis` is that of the named axis
+        (`tiled`: a multiple of it).
+      axis_name: name of an axis in scope.
+      split_axis: the axis that is cut.
+      concat_axis: where what comes from the members is put together: a new axis of the result,
+        in which `split_axis` is gone; if `tiled`, the existing axis.
+      tiled: cut into as many parts as there are members instead of into single slices.
+
+    Raises:
+      ValueError: the size along `split_axis` does not fit.
+
+    >>> import ferax, ferax.numpy as jnp
+    >>> from ferax import lax
+    >>> exchange = ferax.vmap(lambda x: lax.all_to_all(x, "i", 0, 0), axis_name="i")
+    >>> exchange(jnp.array([[0, 1], [2, 3]]))
+    Array([[0, 2],
+           [1, 3]], dtype=int32)
+    """
+    _whole("all_to_all", axis_index_groups)
+    size = axis_size(axis_name)
+
+    def one(leaf: Any) -> Any:
+        leaf = to_array(leaf, "all_to_all")
+        cut, to = split_axis % leaf.ndim, concat_axis % leaf.ndim
+        length = leaf.shape[cut]
+        if length % size if tiled else length != size:
+            wanted = "a multiple of the size" if tiled else "the size"
+            raise ValueError(
+                f"all_to_all: axis {cut} of {leaf.aval.short()} must have {wanted} {size} of the "
+                f"named axis {axis_name!r}"
+            )
+        if not tiled:
+            return AllToAll(axis_name, size, cut, to)(leaf)
+        shape = (*leaf.shape[:cut], size, length // size, *leaf.shape[cut + 1 :])
+        out = AllToAll(axis_name, size, cut, to)(reshape(leaf, shape))
+        merged = (*out.shape[:to], size * out.shape[to + 1], *out.shape[to + 2 :])
+        return reshape(out, merged)
+
+    return tree_map(one, x)
+
+
+@public
+def pswapaxes(
+    x: Any, axis_name: Any, axis: int, *, axis_index_groups: Any = None
+) -> Any:
+    """Swap the named axis with an axis of `x` of the same size; arguments as `all_to_all`."""
+    return all_to_all(x, axis_name, axis, axis, axis_index_groups=axis_index_groups)
+
+
+@public
+def pbroadcast(x: Any, axis_name: Any, source: int) -> Any:
+    """The value of the member `source` of the named axis, for all members.
+
+    Raises:
+      ValueError: there is no such member.
+
+    >>> import ferax, ferax.numpy as jnp
+    >>> from ferax import lax
+    >>> ferax.vmap(lambda x: lax.pbroadcast(x, "i", 2), axis_name="i")(jnp.arange(3))
+    Array([2, 2, 2], dtype=int32)
+    """
+    size = axis_size(axis_name)
+    if not 0 <= source < size:
+        raise ValueError(
+            f"pbroadcast: the axis {axis_name!r} has {size} members; there is no member {source}"
+        )
+    return tree_map(lambda leaf: leaf[source], all_gather(x, axis_name))

@@ -31,7 +31,7 @@ from ferax.core.basis import (
     LinearUnary,
 )
 from ferax.core.primitive import Primitive, cannot
-from ferax.core.tracing import to_array
+from ferax.core.tracing import aval_of, to_array
 from ferax.errors import public
 from ferax.lax.operands import ArrayLike, adapted, narrowed, pair, scalar
 
@@ -725,3 +725,14 @@ class Copy(LinearUnary):
 
 
 COPY = Copy()
+
+
+@public
+def dtype(x: Any) -> Any:
+    """The dtype that a value has as an array.
+
+    >>> from ferax import lax
+    >>> lax.dtype(1.5)
+    dtype('float32')
+    """
+    return aval_of(x).dtype

@@ -18,7 +18,7 @@ from ferax.config import config
 from ferax.core.array import Concrete
 from ferax.core.avals import Aval, LinearInput, Zero
 from ferax.core.basis import add_tangents, instantiate, moveaxis, stage_closed, zeros
-from ferax.core.jaxpr import Jaxpr, Var, derived, eval_jaxpr
+from ferax.core.jaxpr import Eqn, Jaxpr, Var, derived, eval_jaxpr, prune
 from ferax.core.primitive import Primitive
 from ferax.core.tracing import to_array
 from ferax.errors import public
@@ -233,6 +233,7 @@ class Scan(Primitive, interned=False):
             [instantiate(tangents[i]) for i in g if full[i]] for g in groups
         ]
         fixed = [primals[i] for i in plan.const_sources]
+        fixed += eval_jaxpr(plan.hoisted, (), primals[: self.n_consts])
         rows = [primals[i] if own else stacked[i] for own, i in plan.row_sources]
         op = self.like(plan.linear, len(fixed) + len(t_consts), len(t_carry))
         touts = iter(op.bind(*fixed, *t_consts, *t_carry, *rows, *t_xs))
@@ -306,7 +307,8 @@ class Scan(Primitive, interned=False):
 class _ScanPlan:
     """How a scan linearizes: a forward body that stacks residuals, a linear body.
 
-    Residuals that are constants of the loop, or its xs, are not stacked again.
+    Residuals that are constants of the loop, or its xs, are not stacked again; those that follow
+    from constants alone are computed once (`hoisted`, a program of the constants).
     """
 
     def __init__(
@@ -323,12 +325,17 @@ class _ScanPlan:
         stored: dict[Any, int] = {}
         self.const_sources: list[int] = []
         self.row_sources: list[tuple[bool, int]] = []
-        const_places, row_places = [], []
+        const_places, hoisted_places, row_places = [], [], []
+        fixed, fixed_eqns = _loop_invariant(forward, n_consts)
+        hoisted = []
         for place, v in enumerate(forward.outvars[n_out:]):
             i = inputs.get(v) if type(v) is Var else None
             if i is not None and i < n_consts:
                 self.const_sources.append(i)
                 const_places.append(place)
+            elif v in fixed:
+                hoisted.append(v)
+                hoisted_places.append(place)
             else:
                 own = i is not None and i >= n_consts + n_carry
                 self.row_sources.append(
@@ -338,6 +345,8 @@ class _ScanPlan:
         self.forward = Jaxpr(
             forward.invars, [*forward.outvars[:n_out], *stored], forward.eqns
         )
+        self.hoisted, _ = prune(Jaxpr(forward.invars[:n_consts], hoisted, fixed_eqns))
+        const_places += hoisted_places
         t_counts = [
             sum(nonzero[:n_consts]), sum(carry_nonzero), sum(nonzero[n_consts + n_carry :]),
         ]  # fmt: skip
@@ -345,6 +354,18 @@ class _ScanPlan:
         t_places = [list(range(s, s + n)) for s, n in zip(t_start, t_counts)]
         order = [*const_places, *t_places[0], *t_places[1], *row_places, *t_places[2]]
         self.linear = permuted(_filled(linear, out_nonzero, wanted, body), order)
+
+
+def _loop_invariant(body: Jaxpr, n_consts: int) -> tuple[set[Var], list[Eqn]]:
+    """What is the same in every step: variables, and the equations that give them."""
+    fixed = set(body.invars[:n_consts])
+    eqns = []
+    for eqn in body.eqns:
+        depends = any(type(v) is Var and v not in fixed for v in eqn.inputs)
+        if not depends and not eqn.op.effects:
+            fixed.update(eqn.outputs)
+            eqns.append(eqn)
+    return fixed, eqns
 
 
 def _filled(

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+import textwrap
 import time
 
 import numpy as np
@@ -382,3 +386,31 @@ def test_programs_with_callbacks_print_in_jaxprs():
     """The callback's name is shown, not its address."""
     text = str(ferax.make_jaxpr(lambda x: ferax.pure_callback(np.sin, x, x))(1.0))
     assert "pure_callback[callback=sin" in text
+
+
+def test_callbacks_of_programs_on_several_devices():
+    """They are called once, with whole arrays, and ordered ones in order."""
+    program = """
+        import numpy as np, ferax, ferax.numpy as jnp
+        from ferax.experimental import io_callback
+        from ferax.sharding import NamedSharding, PartitionSpec as P
+
+        rows = NamedSharding(ferax.make_mesh((4,), ("i",)), P("i"))
+        x = ferax.device_put(jnp.arange(8.0), rows)
+        seen = []
+
+        @ferax.jit
+        def f(x):
+            y = io_callback(lambda v: 2 * np.asarray(v), x, x)
+            io_callback(lambda v: seen.append(("first", v.shape)), None, y, ordered=True)
+            io_callback(lambda v: seen.append(("then", v.shape)), None, x, ordered=True)
+            return y + ferax.pure_callback(np.sin, x, x)
+
+        np.testing.assert_allclose(f(x), 2 * np.arange(8) + np.sin(np.arange(8)), rtol=1e-6)
+        ferax.effects_barrier()
+        assert seen == [("first", (8,)), ("then", (8,))], seen
+    """
+    env = {**os.environ, "FERAX_CPU_DEVICES": "4"}
+    command = [sys.executable, "-c", textwrap.dedent(program)]
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
