@@ -64,17 +64,16 @@ def _monte_carlo(library: Library) -> Step:
 
 
 def _ode(library: Library) -> Step:
-    module = example(library, "fit_ode")
-    logs = library.jnp.log(library.jnp.array(module.FIRST_GUESS))
-    zeros, record = library.jnp.zeros(len(module.NAMES)), library.array(module.RECORD)
-    operands = (logs, zeros, zeros, 1.0, record)
-    return module.adam_step, operands, lambda: module.adam_step(*operands)
+    module, jnp = example(library, "fit_ode"), library.jnp
+    logs, zeros = jnp.log(jnp.array(module.FIRST_GUESS)), jnp.zeros(len(module.NAMES))
+    operands = ((logs, zeros, zeros, jnp.float32(0)), library.array(module.RECORD))
+    return module.descend, operands, lambda: module.descend(*operands)
 
 
 STEPS = {
     "character transformer": _transformer,
     "50 moves of Monte Carlo": _monte_carlo,
-    "fit of the ODE": _ode,
+    "10 steps of the fit of an ODE": _ode,
 }
 
 

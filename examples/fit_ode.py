@@ -33,7 +33,7 @@ HARES = [30, 47.2, 70.2, 77.4, 36.3, 20.6, 18.1, 21.4, 22, 25.4, 27.1,
 LYNXES = [4, 6.1, 9.8, 35.2, 59.4, 41.7, 19, 13, 8.3, 9.1, 7.4,
           8, 12.3, 19.5, 45.7, 51.1, 29.7, 15.8, 9.7, 10.1, 8.6]  # fmt: skip
 RECORD = np.array([HARES, LYNXES], np.float32).T
-FINE = 20  # steps of the method per year
+FINE, BLOCK = 20, 10  # steps of the method per year, steps of the descent per call
 NAMES = ("birth of hares", "hunting", "death of lynxes", "feeding", "hares in 1900",
          "lynxes in 1900", "noise")  # fmt: skip
 # A cycle of ten years is 2π/√(birth death), the means are death/feeding and birth/hunting.
@@ -86,12 +86,19 @@ def loss(logs: Any, record: Any) -> Any:
 
 
 @ferax.jit
-def adam_step(logs: Any, mean: Any, square: Any, step: Any, record: Any) -> Any:
-    """One step of Adam (Kingma and Ba, 2015), slower and slower."""
-    value, grad = ferax.value_and_grad(loss)(logs, record)
-    mean, square = 0.9 * mean + 0.1 * grad, 0.99 * square + 0.01 * grad**2
-    direction = mean / (1 - 0.9**step) / jnp.sqrt(square / (1 - 0.99**step) + 1e-12)
-    return logs - 0.03 / jnp.sqrt(1 + step / 100) * direction, mean, square, value
+def descend(state: Any, record: Any) -> tuple[Any, Any]:
+    """BLOCK steps of Adam (Kingma and Ba, 2015), shorter and shorter: state, losses."""
+
+    def step(state: Any, _: Any) -> tuple[Any, Any]:
+        logs, mean, square, done = state
+        value, grad = ferax.value_and_grad(loss)(logs, record)
+        done = done + 1
+        mean, square = 0.9 * mean + 0.1 * grad, 0.99 * square + 0.01 * grad**2
+        direction = mean / (1 - 0.9**done) / jnp.sqrt(square / (1 - 0.99**done) + 1e-12)
+        rate = 0.03 / jnp.sqrt(1 + done / 100)
+        return (logs - rate * direction, mean, square, done), value
+
+    return lax.scan(step, state, None, BLOCK)
 
 
 @ferax.jit
@@ -165,21 +172,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
     begin = time.perf_counter()
-    logs = first = jnp.log(jnp.array(FIRST_GUESS))
-    mean = square = jnp.zeros(len(NAMES))
-    losses = []
+    record, first = jnp.asarray(RECORD), jnp.log(jnp.array(FIRST_GUESS))
+    state = (first, jnp.zeros_like(first), jnp.zeros_like(first), jnp.float32(0))
+    losses: list[float] = []
     fields = TextColumn("step {task.completed}/{task.total}  {task.description}")
     with Progress(BarColumn(), fields, TimeElapsedColumn()) as progress:
         task = progress.add_task("compiling", total=options.steps)
-        for step in range(1, options.steps + 1):
-            logs, mean, square, value = adam_step(logs, mean, square, step, RECORD)
-            losses.append(float(value))
-            progress.update(task, advance=1, description=f"loss {losses[-1]:.4f}")
-    covariance, curvatures, drawn = plausible(random.key(options.seed), logs, RECORD)
+        while len(losses) < options.steps:
+            state, some = descend(state, record)
+            losses += some.tolist()
+            progress.update(task, advance=BLOCK, description=f"loss {losses[-1]:.4f}")
+    logs = state[0]
+    covariance, curvatures, drawn = plausible(random.key(options.seed), logs, record)
     rates = np.exp(np.asarray(logs)), np.sqrt(np.diag(np.asarray(covariance)))
     for name, value, spread in zip(NAMES, *rates):
         print(f"{name:>16} {value:8.4f}  ± {spread:.0%}")
-    print(f"loss {losses[0]:.3f} at first, {losses[-1]:.3f} after {options.steps} steps; "
+    print(f"loss {losses[0]:.3f} at first, {losses[-1]:.3f} after {len(losses)} steps; "
           f"the least curvature is {np.min(curvatures):.2f} > 0: a minimum; "
           f"{time.perf_counter() - begin:.1f} s in all")  # fmt: skip
     courses = [np.asarray(solve(each)) for each in (first, logs)]

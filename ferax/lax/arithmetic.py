@@ -429,15 +429,20 @@ class _Extremum(Binary, family=True):
     def stablehlo(self, hlo: Any, *values: Any) -> list[Any]:
         return [self.chosen(hlo, *hlo.broadcast_operands(*values))]
 
-    def share(self, mine: Any, other: Any, z: Any) -> Any:
-        tied = basis.select(EQ(other, z), scalar(0.5, z), 1.0)
-        return basis.select(EQ(mine, z), tied, 0.0)
+    def share(self, mine: Any, other: Any) -> Any:
+        # z is not asked: compiled, it may differ from both operands in the last bit
+        if dtypes.is_complex(mine.dtype):
+            wins: Any = EQ(self(mine, other), mine)
+        else:
+            wins = (GT if self.mnemonic == "maximum" else LT)(mine, other)
+        whole = basis.select(wins, scalar(1, mine), 0.0)
+        return basis.select(EQ(mine, other), 0.5, whole)
 
     def derivative_x(self, x: Any, y: Any, z: Any) -> Any:
-        return self.share(x, y, z)
+        return self.share(x, y)
 
     def derivative_y(self, x: Any, y: Any, z: Any) -> Any:
-        return self.share(y, x, z)
+        return self.share(y, x)
 
 
 def _parts(hlo: Any, x: Any) -> tuple[Any, Any]:

@@ -380,11 +380,13 @@ class _CumExtremum(_Recurrent, family=True):
         # nan before the first element: it equals nothing, so that nothing is carried in
         before = _shifted(y, self.axis, np.nan, self.reverse)
         one, half, zero = (basis.full((), v, x.dtype) for v in (1, 0.5, 0))
-        carried = basis.select(
-            elementwise.eq(before, y),
-            basis.select(elementwise.eq(x, y), half, one),
-            zero,
-        )
+        if dtypes.is_complex(x.dtype):
+            wins = elementwise.eq(before, y)
+        else:  # y is not asked: compiled, it may differ from both in the last bit
+            exceeds = elementwise.gt if self.kind == "max" else elementwise.lt
+            wins = exceeds(before, x)
+        carried = basis.select(wins, one, zero)
+        carried = basis.select(elementwise.eq(before, x), half, carried)
         return carried, basis.sub(one, carried)
 
 

@@ -30,7 +30,8 @@ from ferax.core.primitive import Primitive, cannot
 from ferax.core.tracing import to_array
 from ferax.errors import public
 from ferax.lax import elementwise
-from ferax.lax.shape import concatenate, refuse_sharding, slice_of
+from ferax.lax.shape import Iota, concatenate, refuse_sharding, slice_of
+from ferax.lax.sorting import hlo_key
 from ferax.transforms.batching import Axis, batch_flat
 from ferax.tree_util import flatten, unflatten
 
@@ -38,6 +39,8 @@ __all__ = [
     "argmax", "argmin", "reduce", "reduce_and", "reduce_max", "reduce_min", "reduce_or",
     "reduce_prod", "reduce_sum", "reduce_xor",
 ]  # fmt: skip
+
+_INT32, _INT64 = np.dtype(np.int32), np.dtype(np.int64)
 
 
 def identity(kind: str, dtype: Any) -> Any:
@@ -213,11 +216,31 @@ class _Extremum(_Fold, family=True):
         y = self(x)
         if type(t) is Zero or shapes.size(x.shape) == 0:
             return [y], [Zero(y.aval.tangent())]
-        attained = elementwise.eq(x, basis.broadcast_in_dim(y, x.shape, self.kept(x)))
+        most = basis.broadcast_in_dim(y, x.shape, self.kept(x))
+        attained = elementwise.eq(x, most)
+        if type(x) is not Concrete and not dtypes.is_complex(x.dtype):
+            # compiled, y and x may differ in the last bit; then the first one attains it
+            first = elementwise.bitwise_and(self._first(x), elementwise.eq(most, most))
+            attained = elementwise.bitwise_or(attained, first)
         count = basis.reduce_sum(basis.convert(attained, x.dtype), self.axes)
         share = elementwise.div(basis.ones_like(count), count)
         moved = basis.select(attained, t, basis.zeros((), t.dtype))
         return [y], [basis.mul(basis.reduce_sum(moved, self.axes), share)]
+
+    def _first(self, x: Any) -> Any:
+        """Where the first of the extreme elements is."""
+        axes = (*self.kept(x), *self.axes)
+        shape = tuple(x.shape[a] for a in axes)
+        kept = len(axes) - len(self.axes)
+        rows = (*shape[:kept], shapes.size(shape[kept:]))
+        line = basis.reshape(basis.permute(x, axes), rows)
+        kind = ArgMax if self.kind == "max" else ArgMin
+        place = basis.expand_dims(kind(kept, _INT32)(line), (kept,))
+        found = elementwise.eq(
+            basis.broadcast_to(place, rows), Iota(_INT32, rows, kept)()
+        )
+        inverse = tuple(axes.index(a) for a in range(len(axes)))
+        return basis.permute(basis.reshape(found, shape), inverse)
 
     transpose = cannot("not linear")
 
@@ -353,24 +376,50 @@ class _ArgExtremum(Primitive, family=True):
         return [Aval(shapes.drop_axes(x.shape, (self.axis,)), self.index_dtype)]
 
     def stablehlo(self, hlo: Any, x: Any) -> list[Any]:
-        # Two plain reductions: XLA vectorises them, but not one over pairs (value, index).
-        kind = "max" if self.extremum == "maximum" else "min"
-        init = hlo.constant(identity(kind, x.dtype), x.dtype)
-        best = hlo.reduce(self.extremum, x, init, (self.axis,))
-        kept = [i for i in range(x.ndim) if i != self.axis]
-        hit = hlo.compare(x, hlo.broadcast(best, x.shape, kept), "EQ")
-        if dtypes.is_floating(x.dtype):  # where there is a nan, `best` is nan
-            hit = hlo.binary("or", hit, hlo.compare(x, x, "NE"))
+        # One reduction that sees each element once: XLA computes x again for each loop that
+        # reads it, not always with the same last bit, so that no x need equal its maximum.
+        key = hlo_key(hlo, x)
+        if self.extremum == "minimum":
+            key = hlo.unary("not", key)
+            if dtypes.is_floating(x.dtype):
+                most = hlo.full(x.shape, np.iinfo(key.dtype).max, key.dtype)
+                key = hlo.select(hlo.compare(x, x, "NE"), most, key)
         n = x.shape[self.axis]
-        places = np.dtype(np.int32) if n <= 2**31 - 1 else np.dtype(np.int64)
-        index = hlo.iota(x.shape, places, self.axis)
-        last = hlo.constant(n - 1, places)
-        first = hlo.select(hit, index, hlo.full(x.shape, n - 1, places))
-        return [
-            hlo.convert(
-                hlo.reduce("minimum", first, last, (self.axis,)), self.index_dtype
-            )
+        if np.dtype(key.dtype).itemsize > 4 or n > 2**31:
+            return [hlo.convert(self._of_pairs(hlo, key), self.index_dtype)]
+        # XLA vectorises a reduction of words with (key, place from the end) in them
+        key, unsigned = hlo.convert(key, _INT64), dtypes.is_unsigned(key.dtype)
+        if unsigned:  # into the range of signed ones
+            key = hlo.binary("subtract", key, hlo.full(x.shape, 2**31, _INT64))
+        last = hlo.full(x.shape, n - 1, _INT64)
+        place = hlo.binary("subtract", last, hlo.iota(x.shape, _INT64, self.axis))
+        high = hlo.binary("shift_left", key, hlo.full(x.shape, 32, _INT64))
+        least = hlo.constant(np.iinfo(_INT64).min, _INT64)
+        words = hlo.binary("or", high, place)
+        best = hlo.reduce("maximum", words, least, (self.axis,))
+        low = hlo.binary("and", best, hlo.full(best.shape, 2**32 - 1, _INT64))
+        index = hlo.binary("subtract", hlo.full(best.shape, n - 1, _INT64), low)
+        return [hlo.convert(index, self.index_dtype)]
+
+    def _of_pairs(self, hlo: Any, key: Any) -> Any:
+        """The index of the first largest integer, by a reduction over pairs (key, index)."""
+
+        def larger(a: Any, i: Any, b: Any, j: Any) -> list[Any]:
+            tied = hlo.binary("and", hlo.compare(a, b, "EQ"), hlo.compare(i, j, "LT"))
+            first = hlo.binary("or", hlo.compare(a, b, "GT"), tied)
+            return [hlo.select(first, a, b), hlo.select(first, i, j)]
+
+        places = hlo.iota(key.shape, _INT64, self.axis)
+        least = hlo.constant(np.iinfo(key.dtype).min, key.dtype)
+        behind = hlo.constant(np.iinfo(_INT64).max, _INT64)
+        scalars = [Aval((), key.dtype), Aval((), _INT64)]
+        outs = [
+            Aval(shapes.drop_axes(key.shape, (self.axis,)), a.dtype) for a in scalars
         ]
+        attrs = f"dimensions = array<i64: {self.axis}>"
+        pairs = (key, places, least, behind)
+        regions = (hlo.region(scalars * 2, larger),)
+        return hlo.emit("reduce", pairs, outs, attrs, regions)[1]
 
     def jvp(self, primals: Any, tangents: Any) -> tuple[list[Any], list[Any]]:
         (y,) = self.bind(*primals)

@@ -78,7 +78,7 @@ def _host_key(x: np.ndarray) -> np.ndarray:
     return x.astype(np.int8) if x.dtype.kind == "V" or x.dtype.itemsize < 1 else x
 
 
-def _hlo_key(hlo: Any, x: Any, total: bool = False) -> Any:
+def hlo_key(hlo: Any, x: Any, total: bool = False) -> Any:
     """The same in StableHLO; `total` keeps -0.0 below 0.0."""
     dtype = x.dtype
     if dtypes.is_floating(dtype):
@@ -92,10 +92,8 @@ def _hlo_key(hlo: Any, x: Any, total: bool = False) -> Any:
         )
         flip = hlo.binary("and", sign, hlo.full(x.shape, most, integer))
         key = hlo.binary("xor", bits, flip)
-        if not total:
-            key = hlo.select(
-                hlo.compare(x, hlo.zero(x), "EQ"), hlo.full(x.shape, 0, integer), key
-            )
+        if not total:  # negative ones move up by one, so that -0.0 becomes 0
+            key = hlo.binary("subtract", key, sign)
         return hlo.select(
             hlo.compare(x, x, "NE"), hlo.full(x.shape, most, integer), key
         )
@@ -105,7 +103,7 @@ def _hlo_key(hlo: Any, x: Any, total: bool = False) -> Any:
 
 
 def _hlo_from_key(hlo: Any, key: Any, dtype: Any) -> Any:
-    """The elements of which `_hlo_key(…, total=True)` made keys."""
+    """The elements of which `hlo_key(…, total=True)` made keys."""
     if dtypes.is_floating(dtype):
         integer = key.dtype
         top = hlo.full(key.shape, 8 * integer.itemsize - 1, integer)
@@ -120,8 +118,8 @@ def _hlo_keys(hlo: Any, x: Any) -> list[Any]:
     """One integer key, or two for complex numbers."""
     if dtypes.is_complex(x.dtype):
         real = Aval(x.shape, dtypes.to_real(x.dtype))
-        return [_hlo_key(hlo, hlo.emit(part, (x,), real)) for part in ("real", "imag")]
-    return [_hlo_key(hlo, x)]
+        return [hlo_key(hlo, hlo.emit(part, (x,), real)) for part in ("real", "imag")]
+    return [hlo_key(hlo, x)]
 
 
 def _packable(bits: int, n: int) -> bool:
@@ -187,7 +185,7 @@ class Sort(Primitive):
     def stablehlo(self, hlo: Any, x: Any) -> list[Any]:
         if dtypes.is_complex(x.dtype):
             return hlo.inline(self.gathered, x)  # type: ignore[no-any-return]
-        key = _hlo_key(hlo, x, total=True)
+        key = hlo_key(hlo, x, total=True)
         (key,) = _hlo_sort(hlo, [key], self.axis, 1)
         return [_hlo_from_key(hlo, key, x.dtype)]
 

@@ -199,6 +199,26 @@ def test_programs_that_were_once_wrong(name):
     check(Program(0, ONCE_WRONG[name], [()]), thorough=False)
 
 
+def test_extrema_of_what_is_computed_twice():
+    """XLA computes x again for each loop that reads it, at times with another last bit.
+
+    Nothing may rest on an element being equal to the maximum.
+    """
+    ramp = lambda x: x + 0.01 * jnp.sqrt(jnp.arange(20) + 0.3).reshape(4, 5)
+    wave = lambda x: x + 0.01 * jnp.cos(jnp.arange(1.0, 6.5)).reshape(2, 1, 3)
+    rng = np.random.default_rng(0)
+    for f, axis, shape in ((ramp, 1, (4, 5)), (wave, 0, (2, 1, 3))):
+        xs = jnp.asarray(rng.normal(size=(200, *shape)))
+
+        def both(x, f=f, axis=axis):
+            top = lambda x: jnp.sum(jnp.max(f(x), axis) - jnp.min(f(x), axis))
+            return jnp.argmax(f(x), axis), jnp.argmin(f(x), axis), ferax.grad(top)(x)
+
+        want = ferax.vmap(both)(xs)
+        for g, w in zip(ferax.jit(ferax.vmap(both))(xs), want):
+            np.testing.assert_array_equal(g, w)
+
+
 def test_a_seed_gives_one_program():
     """A seed that is printed on failure is enough to see the failure again."""
     for seed in (0, 7, 123):
