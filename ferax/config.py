@@ -37,7 +37,6 @@ class Flag:
     parse: Callable[[Any], Any]
     help: str
     traced: bool = False
-    bare: Any = _UNSET  # the value of `with flag():`
 
 
 def _boolean(value: Any) -> bool:
@@ -93,7 +92,7 @@ FLAGS: dict[str, Flag] = {
     flag.name: flag
     for flag in (
         Flag("enable_x64", False, _boolean,
-             "64-bit dtypes are available; Python numbers become 64-bit", True, bare=True),
+             "64-bit dtypes are available; Python numbers become 64-bit", True),
         Flag("numpy_dtype_promotion", "standard", _choice("standard", "strict"),
              "'strict': operands of different dtypes are an error", True),
         Flag("numpy_rank_promotion", "allow", _choice("allow", "warn", "raise"),
@@ -104,29 +103,27 @@ FLAGS: dict[str, Flag] = {
              _choice("threefry2x32", "rbg", "unsafe_rbg"),
              "the generator of keys that name none", True),
         Flag("enable_custom_prng", False, _boolean,
-             "PRNGKey gives new-style keys (dtype key<fry>)", True, bare=True),
+             "PRNGKey gives new-style keys (dtype key<fry>)", True),
         Flag("legacy_prng_key", "allow", _choice("allow", "warn", "error"),
              "what happens when a raw uint32 key is given to a random function", True),
         Flag("threefry_partitionable", True, _only_true,
-             "random bits are counted per element; the older layout is not offered",
-             bare=True),
+             "random bits are counted per element; the older layout is not offered"),
         Flag("disable_jit", False, _boolean,
-             "jit runs the Python function itself", True, bare=True),
+             "jit runs the Python function itself", True),
         Flag("debug_nans", False, _boolean,
-             "an operation that gives nan raises FloatingPointError", True, bare=True),
+             "an operation that gives nan raises FloatingPointError", True),
         Flag("debug_infs", False, _boolean,
-             "an operation that gives inf raises FloatingPointError", True, bare=True),
+             "an operation that gives inf raises FloatingPointError", True),
         Flag("enable_checks", False, _boolean,
-             "every jaxpr that a transformation makes is checked", True, bare=True),
+             "every jaxpr that a transformation makes is checked", True),
         Flag("check_tracer_leaks", False, _boolean,
-             "a traced value that outlives its transformation is an error", True,
-             bare=True),
+             "a traced value that outlives its transformation is an error", True),
         Flag("no_tracing", False, _boolean,
-             "tracing a jitted function again is an error", bare=True),
+             "tracing a jitted function again is an error"),
         Flag("guard_globals", True, _boolean,
              "jit traces again when a global that the function read has changed"),
         Flag("log_compiles", False, _boolean,
-             "every trace and compilation is logged with its reason", bare=True),
+             "every trace and compilation is logged with its reason"),
         Flag("traceback_filtering", "on",
              _choice("on", "off", auto="on", tracebackhide="on", remove_frames="on",
                      quiet_remove_frames="on"),
@@ -141,8 +138,7 @@ FLAGS: dict[str, Flag] = {
              _choice("allow", "log", "disallow", "log_explicit", "disallow_explicit"),
              "what happens when values move between host and device"),
         Flag("enable_compilation_cache", True, _boolean,
-             "compiled programs are kept on disk",
-             bare=True),
+             "compiled programs are kept on disk"),
         Flag("compilation_cache_dir", None, _text,
              "where compiled programs are kept; None: the user's folder for caches"),
         Flag("compilation_cache_max_size", 2 << 30, _at_least(-1),
@@ -162,17 +158,16 @@ def flag_name(name: str) -> str:
 
     Raises AttributeError, with the nearest names, if there is none.
     """
-    known = FLAGS
-    if name in known:
+    if name in FLAGS:
         return name
     short = name.removeprefix("jax_").removeprefix("ferax_").lower()
     short = _ALIASES.get(short, short)
-    if short in known:
+    if short in FLAGS:
         return short
-    close = difflib.get_close_matches(short, [*known, *_ALIASES], 2, 0.75)
-    hint = f"did you mean {' or '.join(map(repr, close))}?" if close else (
-        f"flags are: {', '.join(sorted(known))}"
-    )  # fmt: skip
+    close = difflib.get_close_matches(short, [*FLAGS, *_ALIASES], 2, 0.75)
+    hint = f"flags are: {', '.join(sorted(FLAGS))}"
+    if close:
+        hint = f"did you mean {' or '.join(map(repr, close))}?"
     raise AttributeError(f"config: unknown flag {name!r}; {hint}")
 
 
@@ -187,41 +182,20 @@ def _parsed(name: str, value: Any) -> Any:
 
 
 _updates = 0  # how often `update` was called, in any thread
-_key_numbers: dict[tuple[Any, ...], int] = {}
+_key_numbers: dict[tuple[Any, ...], int] = {}  # of values of the traced flags
 
 
-def _key_number(values: tuple[Any, ...]) -> int:
-    return _key_numbers.setdefault(values, len(_key_numbers))
+class _Watch:
+    """Whether any thread may examine results: `config`, asked per thread, takes longer."""
+
+    results = False
+
+
+watch = _Watch()
 
 
 class Config(threading.local):
     """The flags; see the head of this file."""
-
-    # For type checkers; the values are set below, from FLAGS and the environment.
-    enable_x64: bool
-    numpy_dtype_promotion: str
-    numpy_rank_promotion: str
-    default_matmul_precision: Any
-    default_prng_impl: str
-    enable_custom_prng: bool
-    legacy_prng_key: str
-    threefry_partitionable: bool
-    disable_jit: bool
-    debug_nans: bool
-    debug_infs: bool
-    enable_checks: bool
-    check_tracer_leaks: bool
-    no_tracing: bool
-    guard_globals: bool
-    log_compiles: bool
-    traceback_filtering: str
-    default_device: Any
-    platforms: str | None
-    cpu_devices: int
-    transfer_guard: str
-    enable_compilation_cache: bool
-    compilation_cache_dir: str | None
-    compilation_cache_max_size: int
 
     examine_results: bool = False  # whether a flag asks to look at each result
 
@@ -243,7 +217,18 @@ class Config(threading.local):
         setattr(Config, name, _parsed(name, value))
         _updates += 1
         Config.examine_results = any(vars(Config)[f] for f in _EXAMINING)
+        watch.results |= Config.examine_results
         self._note_examining()
+
+    def override(self, name: str, value: Any) -> Any:
+        """Set a flag for this thread, or unset it; returns what was set before."""
+        own = self.__dict__
+        outer = own.pop(name, _UNSET)
+        if value is not _UNSET:
+            own[name] = value
+        self._note_examining()
+        self._renewed_key()
+        return outer
 
     def trace_key(self) -> int:
         """A number that is the same iff all flags that alter traced programs are.
@@ -255,15 +240,16 @@ class Config(threading.local):
 
     def _note_examining(self) -> None:
         """Keep `examine_results` true to the flags of this thread."""
-        if any(f in self.__dict__ for f in _EXAMINING):
-            value = any(getattr(self, f) for f in _EXAMINING)
-            threading.local.__setattr__(self, "examine_results", value)
-        elif "examine_results" in self.__dict__:
-            threading.local.__delattr__(self, "examine_results")
+        own = self.__dict__
+        own.pop("examine_results", None)
+        if any(f in own for f in _EXAMINING):
+            own["examine_results"] = any(getattr(self, f) for f in _EXAMINING)
+            watch.results |= own["examine_results"]
 
     def _renewed_key(self) -> int:
-        key = _key_number(tuple(getattr(self, name) for name in _TRACED))
-        threading.local.__setattr__(self, "_key", (_updates, key))
+        values = tuple(getattr(self, name) for name in _TRACED)
+        key = _key_numbers.setdefault(values, len(_key_numbers))
+        self.__dict__["_key"] = (_updates, key)
         return key
 
     def values(self) -> dict[str, Any]:
@@ -292,15 +278,11 @@ _TRACED = tuple(flag.name for flag in FLAGS.values() if flag.traced)
 _EXAMINING = ("enable_checks", "debug_nans", "debug_infs")
 
 for _flag in FLAGS.values():
-    _given = os.environ.get(f"FERAX_{_flag.name.upper()}")
-    setattr(
-        Config,
-        _flag.name,
-        _flag.default if _given is None else _parsed(_flag.name, _given),
-    )
-
-Config.examine_results = any(vars(Config)[f] for f in _EXAMINING)
+    setattr(Config, _flag.name, _flag.default)
 config = Config()
+for _name in FLAGS:
+    if (_given := os.environ.get(f"FERAX_{_name.upper()}")) is not None:
+        config.update(_name, _given)
 
 
 class _Override(ContextDecorator):
@@ -312,19 +294,10 @@ class _Override(ContextDecorator):
         self.outer: list[Any] = []
 
     def __enter__(self) -> None:
-        self.outer.append(config.__dict__.get(self.name, _UNSET))
-        threading.local.__setattr__(config, self.name, self.value)
-        config._note_examining()
-        config._renewed_key()
+        self.outer.append(config.override(self.name, self.value))
 
     def __exit__(self, *exception: Any) -> None:
-        outer = self.outer.pop()
-        if outer is _UNSET:
-            threading.local.__delattr__(config, self.name)
-        else:
-            threading.local.__setattr__(config, self.name, outer)
-        config._note_examining()
-        config._renewed_key()
+        config.override(self.name, self.outer.pop())
 
 
 class Scope:
@@ -338,9 +311,9 @@ class Scope:
     def __call__(self, new_val: Any = _UNSET) -> _Override:
         name = self.flag.name
         if new_val is _UNSET:
-            new_val = self.flag.bare
-            if new_val is _UNSET:
+            if self.flag.parse not in (_boolean, _only_true):
                 raise TypeError(f"{name}: needs a value; {self.flag.help}")
+            new_val = True
         return _Override(name, _parsed(name, new_val))
 
     def __repr__(self) -> str:

@@ -174,7 +174,7 @@ class Concrete(Array):
         self._committed = committed  # the device or sharding, or something false
 
     def host(self) -> np.ndarray:
-        """The values in NumPy (of a key array: its 64-bit carrier)."""
+        """The values in NumPy (of a key array: its carrier)."""
         if self._host is None:
             if self._buffer is None or self._buffer.is_deleted():
                 raise RuntimeError(
@@ -383,3 +383,23 @@ class Concrete(Array):
 
 def _unpickle(host: np.ndarray, aval: Aval) -> Concrete:
     return Concrete(aval, host)
+
+
+_ALIGNED = 64  # bytes: XLA takes memory that begins there over without another copy
+
+
+def owned(host: np.ndarray, dtype: Any) -> np.ndarray:
+    """A copy as `dtype`; of a large array, where XLA can take it over."""
+    if host.nbytes < 1 << 16 or not host.flags.c_contiguous:
+        return host.astype(dtype)
+    room = np.empty(host.size * dtype.itemsize + _ALIGNED, np.uint8)
+    start = -room.ctypes.data % _ALIGNED
+    copy: np.ndarray = room[start : start - _ALIGNED].view(dtype).reshape(host.shape)
+    np.copyto(copy, host, casting="unsafe")
+    return copy
+
+
+def aligned(host: np.ndarray) -> np.ndarray:
+    """The array, or a copy if it is large and XLA could not take it over."""
+    fits = host.nbytes < 1 << 16 or host.ctypes.data % _ALIGNED == 0
+    return host if fits else owned(host, host.dtype)

@@ -20,6 +20,7 @@ import numpy as np
 from ferax import dtypes, errors, shapes
 from ferax.core.array import Concrete
 from ferax.core.avals import Aval, LinearInput, Shape, Zero
+from ferax.core.hot import run_hot
 from ferax.core.jaxpr import Eqn, Jaxpr, stage
 from ferax.core.primitive import Primitive, cannot
 from ferax.core.tracing import leak_message, state, to_array
@@ -55,6 +56,9 @@ BITS = Kinds("bool or integer", lambda d: dtypes.is_integer(d) or dtypes.is_bool
 
 
 # -- families ------------------------------------------------------------------------------
+
+
+_LARGE = 1 << 15  # elements from which another algorithm than NumPy's is worth it
 
 
 class Elementwise(Primitive, family=True):
@@ -99,16 +103,17 @@ class Elementwise(Primitive, family=True):
     def batch(self, axis: Any, args: Any, dims: Any) -> tuple[list[Any], list[int]]:
         ranks = [x.ndim - (d is not None) for x, d in zip(args, dims)]
         rank = max(ranks)
-        mapped = {d for d in dims if d is not None}
-        if len(mapped) == 1 and all(
-            r == rank if d is not None else r == 0 for r, d in zip(ranks, dims)
-        ):
-            return self.bind(*args), [mapped.pop()]
+        (dim, *more) = {d for d in dims if d is not None}
+        alike = not more
+        for r, d in zip(ranks, dims):
+            alike = alike and r == (0 if d is None else rank)
+        if alike:
+            return [self(*args)], [dim]
         aligned = [
             x if d is None else align_ranks(moveaxis(x, d, 0), rank)
             for x, d in zip(args, dims)
         ]
-        return self.bind(*aligned), [0]
+        return [self(*aligned)], [0]
 
 
 def align_ranks(x: Any, rank: int) -> Any:
@@ -231,8 +236,8 @@ class Reduction(Primitive, family=True):
     def batch(self, axis: Any, args: Any, dims: Any) -> tuple[list[Any], list[int]]:
         (x,), (d,) = args, dims
         moved = tuple(a + (a >= d) for a in self.axes)
-        rest = {f: self.__dict__[f] for f in self.fields if f != "axes"}
-        return type(self)(axes=moved, **rest).bind(x), [d - sum(a < d for a in moved)]
+        values = [moved if f == "axes" else self.__dict__[f] for f in self.fields]
+        return [type(self)(*values)(x)], [d - sum(a < d for a in moved)]
 
 
 # -- arithmetic ----------------------------------------------------------------------------
@@ -351,6 +356,12 @@ class SelectN(Elementwise):
 
     def numpy(self, which: Any, *cases: Any) -> list[Any]:
         if len(cases) == 2:
+            if which.size >= _LARGE:  # NumPy branches at each element
+                operands = (which, *cases)
+                avals = tuple([Aval(x.shape, x.dtype) for x in operands])
+                compiled = run_hot(self, avals, operands, which.size * 3e-9)
+                if compiled is not None:
+                    return compiled
             return [np.where(which, cases[1], cases[0])]
         index = np.clip(which, 0, len(cases) - 1)
         out = cases[0]
@@ -571,6 +582,9 @@ class ReduceSum(Reduction, Linear):
         if x.dtype.itemsize <= 2 and dtypes.is_floating(x.dtype):
             # sixteen bits lose too much in a running sum
             return [np.add.reduce(x, self.axes, np.float32).astype(x.dtype)]
+        whole = len(self.axes) == x.ndim and x.size >= _LARGE and x.dtype.kind == "f"
+        if whole and x.flags.c_contiguous:
+            return [_sum_of_many(x.reshape(-1))]
         return [np.add.reduce(x, self.axes, x.dtype)]
 
     def stablehlo(self, hlo: Any, x: Any) -> list[Any]:
@@ -578,6 +592,14 @@ class ReduceSum(Reduction, Linear):
 
     def transpose(self, cts: Any, args: Any) -> list[Any]:
         return [broadcast_in_dim(cts[0], args[0].shape, self.kept(args[0]))]
+
+
+def _sum_of_many(x: Any) -> Any:
+    """Σ x of a long vector: rows of 1024 first, in einsum's wide registers, then pairwise."""
+    rows = x.size // 1024
+    parts = np.einsum("ij->i", x[: rows * 1024].reshape(rows, 1024))
+    rest = np.add.reduce(x[rows * 1024 :], None, x.dtype)
+    return np.add.reduce(parts, None, x.dtype) + rest
 
 
 ADD, SUB, MUL, NEG, SELECT_N = Add(), Sub(), Mul(), Neg(), SelectN()
@@ -632,7 +654,7 @@ def typed_scalar(value: Any, dtype: Any) -> Any:
         host = np.asarray(value).astype(dtype)
         host.flags.writeable = False
         found = Concrete(Aval((), dtype, True), host)
-        if value != 0 and value == value:  # 0.0 equals -0.0, nan nothing
+        if value or type(value) in (int, bool):  # 0.0 equals -0.0
             if len(_typed) > 1024:
                 _typed.clear()
             _typed[key] = found

@@ -18,7 +18,7 @@ from inspect import get_annotations
 from typing import Any, ClassVar, dataclass_transform
 
 from ferax.core.avals import Aval
-from ferax.core.tracing import eager, state
+from ferax.core.tracing import eager, eager_one, state
 
 _FULL = (
     4096  # interned instances (or remembered result types) before a table starts afresh
@@ -153,7 +153,7 @@ class Primitive(metaclass=_Interned):
         """`bind` for operations with one result."""
         trace = state.trace
         if trace is None:
-            return eager(self, args)[0]
+            return eager_one(self, args)
         return trace.process(self, args)[0]
 
     def linearize(self, primals: Any, tangents: Any) -> tuple[list[Any], list[Any]]:

@@ -45,6 +45,7 @@ except ImportError as _error:
 
 from ferax import errors
 from ferax.config import config
+from ferax.core.array import aligned
 from ferax.core.avals import Aval
 from ferax.engines.stablehlo import carrier
 from ferax.sharding import NamedSharding, PartitionSpec, Sharding, SingleDeviceSharding
@@ -216,6 +217,7 @@ class OnDevice(_jax.SingleDeviceSharding):  # type: ignore[misc]
     # stated here, so that no property that the `jax` package may add to the base hides them
     memory_kind: Any = None
     public: Any = None
+    on_cpu: bool = False
     device: Any = None
     devices: Any = ()
     _device_assignment: Any = ()
@@ -223,6 +225,7 @@ class OnDevice(_jax.SingleDeviceSharding):  # type: ignore[misc]
     def __init__(self, device: Any):
         super().__init__(device)
         self.public = SingleDeviceSharding(device)
+        self.on_cpu = device.platform == "cpu"
         self.device = device
         self.devices = (device,)
         self._device_assignment = (device,)
@@ -405,6 +408,8 @@ def put_on_device(
     host: np.ndarray, aval: Aval, where: OnDevice, committed: bool = True
 ) -> Any:
     """Values on one device. The memory may be taken over: nobody may write into it."""
+    if where.on_cpu:
+        host = aligned(host)
     return _put(
         plain(aval), where, (host,), where.devices, committed, False, _ZERO_COPY, True
     )  # fmt: skip
@@ -664,9 +669,35 @@ def hlo_text(text: str) -> str:
 # -- compiling -----------------------------------------------------------------------------
 
 
+def _field(number: int, content: bytes) -> bytes:
+    """A field of a protocol buffer's message that holds fewer than 16,384 bytes."""
+    sizes = [number << 3 | 2, len(content)]
+    return b"".join(bytes((n & 127 | 128, n >> 7)) for n in sizes) + content
+
+
+def _extra_option(name: str, value: int) -> bytes:
+    """An entry of `xla_backend_extra_options`, as a part of serialized CompileOptions.
+
+    Messages that are concatenated are merged, so nothing else need be known of them.
+    """
+    entry = _field(1, name.encode()) + _field(2, str(value).encode())
+    return _field(3, _field(3, _field(500, entry)))
+
+
+# XLA's CPU compiler writes a loop that touches fewer bytes per step than this, and calls no
+# library, as one function; of any other it runs each operation through its scheduler, which
+# costs a microsecond or more. Its own limit of 1 KiB is a few dozen scalars; up to 64 KiB no
+# step was found that runs slower, most compile faster, and threads would not help yet.
+_INLINE_LOOPS = _extra_option("xla_cpu_small_while_loop_byte_threshold", 1 << 16)
+
+
 def compile_options(devices: Sequence[Any], overrides: dict[str, Any]) -> Any:
     """XLA's options for a program that is partitioned over these devices."""
     options = _jax.CompileOptions()
+    if devices[0].platform == "cpu":
+        # first, so that what the user says in XLA_FLAGS has the last word
+        described = _INLINE_LOOPS + options.SerializeAsString()
+        options = _jax.CompileOptions.ParseFromString(described)
     build = options.executable_build_options
     options.num_partitions = build.num_partitions = len(devices)
     ids = np.array([[d.id for d in devices]], np.int32)

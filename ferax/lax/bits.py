@@ -12,10 +12,11 @@ the counter n alone, so every engine and every splitting over devices gives the 
                           of 32 bits: their exclusive or; of 8 and 16: its low bits
 
 A key array has the dtype `key<fry>`. Its carrier on the host and on devices is a 64-bit
-integer with the *first* word in the low half: so `uint32[…, 2]` is the same memory.
+integer with the *first* word in the low half: so `uint32[…, 2]` is the same memory. Keys of other
+generators (`rbg`) may have four words; their carrier is a complex128, never calculated with.
 
 All operations here take key arrays of any shape; what they make of one key stands in the axes
-behind those of the keys.
+behind those of the keys. Which generator a key belongs to is asked in `keys`.
 """
 
 from __future__ import annotations
@@ -27,19 +28,21 @@ from typing import Any
 import numpy as np
 
 from ferax import dtypes, shapes
-from ferax.core.array import Concrete
 from ferax.core.avals import Aval, Shape, Zero
 from ferax.core.basis import BITS, Discrete, moveaxis
+from ferax.core.hot import run_hot
 from ferax.core.jaxpr import Jaxpr, stage
 from ferax.core.primitive import Primitive, cannot
-from ferax.lax.hot import run_hot
 
 UINT32 = np.dtype(np.uint32)
 UINT64 = np.dtype(np.uint64)
+THREEFRY = dtypes.key_dtype("threefry2x32")
 
 ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))  # table 2 of the paper
 PARITY = 0x1BD11BDA
 MASK = 0xFFFFFFFF
+PARTS = ("real", "imag")  # of the carrier of four words, each two of them
+FLOAT64 = np.dtype(np.float64)
 
 # -- Threefry on the host ------------------------------------------------------------------
 
@@ -183,8 +186,8 @@ class KeyOperation(Primitive, family=True):
 
 
 def _check_keys(who: str, keys: Aval) -> Any:
-    if not dtypes.is_key(keys.dtype):
-        raise TypeError(f"{who}: needs an array of random keys; got {keys.short()}")
+    if keys.dtype is not THREEFRY:
+        raise TypeError(f"{who}: needs an array of {THREEFRY}; got {keys.short()}")
     return keys.dtype
 
 
@@ -203,36 +206,39 @@ class RandomWrap(KeyOperation):
         return [Aval(words.shape[:-1], dtype)]
 
     def numpy(self, words: np.ndarray) -> list[np.ndarray]:
-        return [np.ascontiguousarray(words).view(UINT64)[..., 0]]
+        carrier = dtypes.key_dtype(self.impl).carrier
+        return [np.ascontiguousarray(words).view(carrier)[..., 0]]
 
     def stablehlo(self, hlo: Any, words: Any) -> list[Any]:
-        return [hlo.emit("bitcast_convert", (words,), hlo.out[0])]
+        return [wrapped(hlo, words, hlo.out[0])]
 
 
 class RandomUnwrap(KeyOperation):
     """The words of keys: key<fry>[…] -> uint32[…, 2]."""
 
     def abstract(self, keys: Aval) -> list[Aval]:
-        return [Aval((*keys.shape, _check_keys(self.name, keys).words), UINT32)]
+        if not dtypes.is_key(keys.dtype):
+            raise TypeError(
+                f"{self.name}: needs an array of random keys; got {keys.short()}"
+            )
+        return [Aval((*keys.shape, keys.dtype.words), UINT32)]
 
     def numpy(self, keys: np.ndarray) -> list[np.ndarray]:
         return [_words_of(keys)]
 
     def stablehlo(self, hlo: Any, keys: Any) -> list[Any]:
-        return [_words(hlo, keys)]
+        return [unwrapped(hlo, keys)]
 
 
 class RandomSeed(KeyOperation):
     """Keys from integers: the high and the low 32 bits (of 32-bit integers: 0 and all)."""
-
-    impl: str = "threefry2x32"
 
     def abstract(self, seeds: Aval) -> list[Aval]:
         if not dtypes.is_integer(seeds.dtype):
             raise TypeError(
                 f"{self.name}: a seed must be an integer; got {seeds.short()}"
             )
-        return [Aval(seeds.shape, dtypes.key_dtype(self.impl))]
+        return [Aval(seeds.shape, THREEFRY)]
 
     def numpy(self, seeds: np.ndarray) -> list[np.ndarray]:
         words = np.zeros((*seeds.shape, 2), UINT32)
@@ -265,7 +271,7 @@ class RandomBits(KeyOperation):
     def numpy(self, keys: np.ndarray) -> list[np.ndarray]:
         count = keys.size * shapes.size(self.shape)
         if count >= _MANY:
-            aval = Aval(keys.shape, dtypes.key_dtype("threefry2x32"))
+            aval = Aval(keys.shape, THREEFRY)
             compiled = run_hot(self, (aval,), [keys], count * _SECONDS)
             if compiled is not None:
                 return compiled
@@ -344,18 +350,40 @@ class RandomFoldIn(KeyOperation):
 # -- lowering ------------------------------------------------------------------------------
 
 
-def _words(hlo: Any, keys: Any) -> Any:
-    return hlo.emit("bitcast_convert", (keys,), Aval((*keys.shape, 2), UINT32))
+def unwrapped(hlo: Any, keys: Any) -> Any:
+    """The words of keys, in a last axis."""
+    if keys.dtype.words == 2:
+        return hlo.emit("bitcast_convert", (keys,), Aval((*keys.shape, 2), UINT32))
+    halves = [hlo.emit(part, (keys,), Aval(keys.shape, FLOAT64)) for part in PARTS]
+    pairs = [
+        hlo.emit("bitcast_convert", (h,), Aval((*keys.shape, 2), UINT32))
+        for h in halves
+    ]
+    return hlo.concatenate(pairs, keys.ndim)
+
+
+def wrapped(hlo: Any, words: Any, aval: Aval) -> Any:
+    """The keys, of this aval, that have these words."""
+    if aval.dtype.words == 2:
+        return hlo.emit("bitcast_convert", (words,), aval)
+    pairs = hlo.reshape(words, (*aval.shape, 2, 2))
+    halves = hlo.emit("bitcast_convert", (pairs,), Aval((*aval.shape, 2), FLOAT64))
+    return hlo.emit("complex", last_pair(hlo, halves), aval)
 
 
 def _key_pair(hlo: Any, keys: Any) -> list[Any]:
     """The first and the second words of keys, each of the keys' shape."""
-    words = _words(hlo, keys)
-    rank, sizes = keys.ndim, keys.shape
+    return last_pair(hlo, unwrapped(hlo, keys))
+
+
+def last_pair(hlo: Any, x: Any) -> list[Any]:
+    """Both halves of an array whose last axis has size 2."""
+    *sizes, _ = x.shape
+    starts = [0] * len(sizes)
     pair = []
     for i in (0, 1):
-        one = hlo.slice(words, (0,) * rank + (i,), (*sizes, i + 1), (1,) * (rank + 1))
-        pair.append(hlo.reshape(one, sizes))
+        one = hlo.slice(x, (*starts, i), (*sizes, i + 1), (1,) * x.ndim)
+        pair.append(hlo.reshape(one, tuple(sizes)))
     return pair
 
 
@@ -401,42 +429,3 @@ def _lower_threefry(hlo: Any, *values: Any) -> list[Any]:
 def _cipher(shape: Shape) -> Jaxpr:
     jaxpr, _ = stage(Threefry2x32().bind, [Aval(shape, UINT32)] * 4, "threefry2x32")
     return jaxpr
-
-
-# -- functions on key arrays -----------------------------------------------------------------
-
-
-def seed_keys(x: Any) -> Any:
-    """The keys that belong to integers."""
-    return RandomSeed()(x)
-
-
-def wrap_keys(words: Any) -> Any:
-    """The keys with these words."""
-    return RandomWrap()(words)
-
-
-def unwrap_keys(keys: Any) -> Any:
-    """The words of keys, in a last axis."""
-    return RandomUnwrap()(keys)
-
-
-def split_keys(keys: Any, shape: Shape) -> Any:
-    """New keys of shape (*keys.shape, *shape)."""
-    return RandomSplit(shape)(keys)
-
-
-def fold_into_keys(keys: Any, data: Any) -> Any:
-    """A new key for each key and uint32 number."""
-    return RandomFoldIn()(keys, data)
-
-
-def key_bits(keys: Any, shape: Shape, dtype: Any = UINT32) -> Any:
-    """Random unsigned integers of shape (*keys.shape, *shape)."""
-    return RandomBits(shape, dtype)(keys)
-
-
-def known_key(seed: int) -> Concrete:
-    """The key that belongs to a Python integer, without an operation: for eager use."""
-    host = np.array((seed & MASK) << 32 | (seed >> 32 & MASK), UINT64)
-    return Concrete(Aval((), dtypes.key_dtype("threefry2x32")), host)

@@ -1,6 +1,9 @@
 """Building blocks of neural networks: activations, normalisation, attention, initialisers."""
 
-from ferax.nn import initializers
+from __future__ import annotations
+
+from typing import Any
+
 from ferax.nn.activations import (
     celu,
     elu,
@@ -51,3 +54,11 @@ __all__ = [
     "soft_sign", "softmax", "softplus", "sparse_plus", "sparse_sigmoid", "squareplus",
     "standardize", "swish", "tanh",
 ]  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    if name == "initializers":  # it loads `ferax.random`
+        import importlib
+
+        return importlib.import_module("ferax.nn.initializers")
+    raise AttributeError(f"module 'ferax.nn' has no attribute {name!r}")

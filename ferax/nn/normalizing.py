@@ -45,8 +45,10 @@ def _softmax_numpy(axis: Any, x: np.ndarray) -> np.ndarray:
     """The same in NumPy: five calls instead of eight operations. ValueError if `x` is empty."""
     if isinstance(axis, list):
         axis = tuple(axis)
-    e = np.exp(x - np.maximum.reduce(x, axis, keepdims=True))
-    return np.divide(e, np.add.reduce(e, axis, keepdims=True))
+    e = np.empty_like(x)
+    np.subtract(x, np.maximum.reduce(x, axis, keepdims=True), e)
+    np.exp(e, e)
+    return np.divide(e, np.add.reduce(e, axis, keepdims=True), e)
 
 
 @public

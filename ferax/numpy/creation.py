@@ -20,7 +20,7 @@ import numpy as np
 
 from ferax import dtypes, shapes
 from ferax.core import basis
-from ferax.core.array import Array, Concrete, engine
+from ferax.core.array import Array, Concrete, engine, owned
 from ferax.core.avals import Aval
 from ferax.core.tracing import Tracer, aval_of, state, to_array
 from ferax.errors import public
@@ -188,7 +188,7 @@ def _from_numpy(x: Any, dtype: Any, given: Any = None) -> Any:
     # a copy in any case: the owner of `x` may write into it later
     if host.dtype.kind == "c" and dtype.kind != "c" and dtype != _BOOL:
         host = host.real
-    return Concrete(Aval(host.shape, dtype), host.astype(dtype))
+    return Concrete(Aval(host.shape, dtype), owned(host, dtypes.carrier(dtype)))
 
 
 # -- sequences -----------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from functools import wraps
 from typing import Any, NamedTuple
 
-from ferax.core.array import Array
+from ferax.core.avals import Aval
 from ferax.core.basis import broadcast_in_dim, moveaxis, stage_closed
 from ferax.core.jaxpr import Jaxpr, derived, eval_jaxpr
 from ferax.core.tracing import Trace, Tracer, running, state, to_array
@@ -40,9 +40,10 @@ class BatchTracer(Tracer):
     __slots__ = ("value", "dim")
 
     def __init__(self, trace: Trace, value: Any, dim: int):
-        shape = value.aval.shape
+        whole = value.aval
+        shape = whole.shape
         self.trace = trace
-        self.aval = value.aval.update(shape=shape[:dim] + shape[dim + 1 :])
+        self.aval = Aval(shape[:dim] + shape[dim + 1 :], whole.dtype, whole.weak_type)
         self.value = value
         self.dim = dim
 
@@ -70,7 +71,7 @@ class BatchTrace(Trace):
                 dims.append(a.dim)
                 mapped = True
             else:
-                values.append(a)
+                values.append(to_array(a))
                 dims.append(None)
         state.trace = self.parent
         try:
@@ -78,7 +79,6 @@ class BatchTrace(Trace):
                 self.axis.name is not None and op.uses_axis(self.axis.name)
             ):
                 return op.bind(*values)  # type: ignore[no-any-return]
-            values = [v if isinstance(v, Array) else to_array(v) for v in values]
             outs, out_dims = op.batch(self.axis, values, dims)
         finally:
             state.trace = self

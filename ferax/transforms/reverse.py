@@ -19,10 +19,10 @@ from typing import Any
 import numpy as np
 
 from ferax import dtypes
-from ferax.config import config
+from ferax.config import config, watch
 from ferax.core.array import Concrete
 from ferax.core.avals import Aval, LinearInput, Zero
-from ferax.core.basis import add_tangents, instantiate, stage_closed
+from ferax.core.basis import add_tangents, convert, instantiate, stage_closed
 from ferax.core.jaxpr import (
     Eqn,
     Jaxpr,
@@ -75,16 +75,20 @@ class TangentTrace(Trace):
         self.tape: list[tuple[Any, list[Any], list[Var]]] = []
 
     def process(self, op: Any, args: tuple[Any, ...]) -> list[Any]:
-        inputs = [
-            a.var if type(a) is TangentTracer and a.trace is self else a for a in args
-        ]
-        if not any(v is not a for v, a in zip(inputs, args)):
+        inputs: list[Any] = []
+        moved = False
+        for a in args:
+            if type(a) is TangentTracer and a.trace is self:
+                inputs.append(a.var)
+                moved = True
+            else:
+                inputs.append(to_array(a))
+        if not moved:
             state.trace = self.parent
             try:
                 return op.bind(*args)  # type: ignore[no-any-return]
             finally:
                 state.trace = self
-        inputs = [v if type(v) is Var else to_array(v) for v in inputs]
         outs = [Var(a) for a in op.infer(tuple([v.aval for v in inputs]))]
         self.tape.append((op, inputs, outs))
         return [TangentTracer(self, v) for v in outs]
@@ -119,21 +123,23 @@ class LinearizeTrace(Trace):
         self.tangents = TangentTrace(parent)
 
     def process(self, op: Any, args: tuple[Any, ...]) -> list[Any]:
-        primals = [
-            a.primal if type(a) is LinearizeTracer and a.trace is self else a
-            for a in args
-        ]
-        moved = any(p is not a for p, a in zip(primals, args))
+        primals: list[Any] = []
+        tangents: list[Any] = []
+        moved = False
+        for a in args:
+            if type(a) is LinearizeTracer and a.trace is self:
+                primals.append(a.primal)
+                tangents.append(a.tangent)
+                moved = True
+            else:
+                primals.append(a)
+                tangents.append(Zero(aval_of(a).tangent()))
         if not moved:
             state.trace = self.parent
             try:
                 return op.bind(*args)  # type: ignore[no-any-return]
             finally:
                 state.trace = self
-        tangents = [
-            a.tangent if p is not a else Zero(aval_of(a).tangent())
-            for p, a in zip(primals, args)
-        ]
         state.trace = self.tangents
         try:
             outs, tangents_out = op.linearize(primals, tangents)
@@ -201,9 +207,14 @@ class Linearized:
                 totals[var] = add_tangents(totals[var], ct) if var in totals else ct
         transpose_tape(self.tape, totals, once)
         return [
-            Zero(a.tangent()) if v is None else totals.get(v, Zero(v.aval))
+            Zero(a.tangent()) if v is None else _as_weak(totals.get(v, Zero(v.aval)), a)
             for v, a in zip(self.in_vars, self.in_avals)
         ]
+
+
+def _as_weak(ct: Any, aval: Aval) -> Any:
+    """A cotangent that promotes as its primal does."""
+    return ct if type(ct) is Zero else convert(ct, ct.dtype, aval.weak_type)
 
 
 def transpose_tape(
@@ -226,7 +237,7 @@ def transpose_tape(
         for v, ct in zip(inputs, op.transpose(cts, args)):
             if type(v) is not Var or ct is None or type(ct) is Zero:
                 continue
-            if config.enable_checks:
+            if watch.results and config.enable_checks:
                 _check_cotangent(op, v.aval, ct)
             totals[v] = add_tangents(totals[v], ct) if v in totals else ct
 

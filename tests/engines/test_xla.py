@@ -21,7 +21,7 @@ from ferax.core.array import Concrete, engine
 from ferax.core.avals import Aval
 from ferax.core.jaxpr import stage
 from ferax.engines import runtime, xla
-from ferax.lax import hot
+from ferax.core import hot
 from tests.engines.programs import avals_of, program, run_rule
 
 F32 = np.dtype(np.float32)

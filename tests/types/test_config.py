@@ -179,7 +179,7 @@ def test_every_flag_is_readable_and_has_a_context():
     """No flag is declared without its attribute, its help and its context manager."""
     assert set(config.values()) == set(FLAGS) == set(scoped)
     assert all(flag.help for flag in FLAGS.values())
-    assert all(name in type(config).__annotations__ for name in FLAGS)
+    assert all(name in vars(type(config)) for name in FLAGS)
 
 
 def in_thread(f):
