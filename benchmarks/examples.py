@@ -73,7 +73,7 @@ def _ode(library: Library) -> Step:
 STEPS = {
     "character transformer": _transformer,
     "50 moves of Monte Carlo": _monte_carlo,
-    "10 steps of the fit of an ODE": _ode,
+    "50 steps of the fit of an ODE": _ode,
 }
 
 
@@ -113,46 +113,52 @@ def _memory(make: Callable[[Library], Step]) -> Callable[[Library], dict[str, Me
 # -- scan -------------------------------------------------------------------------------------
 
 
-def _scan(library: Library) -> dict[str, Measure]:
-    """A thousand small steps: a damped pendulum, with its gradient."""
-    lib, jnp = library.lib, library.jnp
-    lax = importlib.import_module(f"{library.name}.lax")
-    angles = library.normal(1000)
-    made: dict[str, Any] = {}
+def _scan(size: int | None) -> Callable[[Library], dict[str, Measure]]:
+    """A thousand small steps: a damped pendulum, or `size` of them, with the gradient."""
 
-    def program(turn: int) -> Callable[..., Any]:
-        damping = 0.1 + 1e-5 * turn  # a program of its own for each round
+    def case(library: Library) -> dict[str, Measure]:
+        lib, jnp = library.lib, library.jnp
+        lax = importlib.import_module(f"{library.name}.lax")
+        shape = () if size is None else (size,)
+        operands = (jnp.ones(shape), library.normal(1000, *shape))
+        made: dict[str, Any] = {}
 
-        def swing(start: Any, pushes: Any) -> Any:
-            def step(state: Any, push: Any) -> Any:
-                angle, speed = state
-                speed = speed + 0.01 * (push - jnp.sin(angle) - damping * speed)
-                return (angle + 0.01 * speed, speed), angle
+        def program(turn: int) -> Callable[..., Any]:
+            damping = 0.1 + 1e-5 * turn  # a program of its own for each round
 
-            (_, speed), path = lax.scan(step, (start, jnp.zeros(())), pushes)
-            return speed**2 + jnp.mean(path**2)
+            def swing(start: Any, pushes: Any) -> Any:
+                def step(state: Any, push: Any) -> Any:
+                    angle, speed = state
+                    speed = speed + 0.01 * (push - jnp.sin(angle) - damping * speed)
+                    return (angle + 0.01 * speed, speed), angle
 
-        return lib.value_and_grad(swing, argnums=(0, 1))
+                begin = (start, jnp.zeros(shape))
+                (_, speed), path = lax.scan(step, begin, pushes)
+                return jnp.sum(speed**2) + jnp.mean(path**2)
 
-    def trace(turn: int) -> float:
-        return once(lambda: lib.make_jaxpr(program(turn))(1.0, angles))
+            return lib.value_and_grad(swing, argnums=(0, 1))
 
-    def compile_(turn: int) -> float:
-        lowered = lib.jit(program(turn)).lower(1.0, angles)
+        def trace(turn: int) -> float:
+            return once(lambda: lib.make_jaxpr(program(turn))(*operands))
 
-        def compiling() -> None:
-            made["run"] = lowered.compile()
+        def compile_(turn: int) -> float:
+            lowered = lib.jit(program(turn)).lower(*operands)
 
-        return once(compiling)
+            def compiling() -> None:
+                made["run"] = lowered.compile()
 
-    def run(turn: int) -> float:
-        library.wait(made["run"](1.0, angles))
-        repeats = range(20)
-        calls = lambda: library.wait([made["run"](1.0, angles) for _ in repeats])  # noqa: E731
-        return once(calls) / len(repeats)
+            return once(compiling)
 
-    trace(-1)
-    return {"trace": trace, "compile": compile_, "run": run}
+        def run(turn: int) -> float:
+            library.wait(made["run"](*operands))
+            repeats = range(20)
+            calls = lambda: library.wait([made["run"](*operands) for _ in repeats])  # noqa: E731
+            return once(calls) / len(repeats)
+
+        trace(-1)
+        return {"trace": trace, "compile": compile_, "run": run}
+
+    return case
 
 
 # -- operations on a million numbers ----------------------------------------------------------
@@ -197,6 +203,7 @@ CASES = [
         Case(f"examples: {n}", _memory(m), BOTH, rounds=1, processes=2)
         for n, m in STEPS.items()
     ),
-    Case("scan of 1,000 steps", _scan, BOTH, rounds=5),
+    Case("scan of 1,000 steps", _scan(None), BOTH, rounds=7),
+    Case("scan of 1,000 steps of 32 pendulums", _scan(32), BOTH, rounds=7),
     *(Case(f"jit 1M: {n}", _jitted(n), BOTH, rounds=7) for n in OPERATIONS),
 ]

@@ -3,7 +3,7 @@
 A transformer (Vaswani et al., 2017; normalised before each block as in GPT-2) reads the text of
 the library character by character and guesses what comes next. Everything is here: the text, the
 model for *one* piece of it (`vmap` makes the batch), Adam, and the writing, which is one `scan`.
-A minute or two on two cores teach it words, indentation and docstrings, if not what they mean:
+Two or three minutes on two cores teach it words, indentation and docstrings, if not what they mean:
 
     python examples/character_transformer.py        (--steps 10000: a better writer)
 
@@ -72,9 +72,8 @@ def init(key: Any) -> dict[str, Any]:
 
 def attend(x: Any, layer: dict[str, Any]) -> Any:
     """Every place looks at itself and those before it: float32[n,width] -> the same."""
-    half = (
-        WIDTH // 2
-    )  # of each place is what its neighbour has ("token shift", Peng 2023)
+    # half of each place is what its neighbour has ("token shift", Peng 2023)
+    half = WIDTH // 2
     x = jnp.hstack([x[:, :half], jnp.pad(x[:-1, half:], ((1, 0), (0, 0)))])
     q, k, v = jnp.split((x @ layer["qkv"]).reshape(len(x), 3 * HEADS, -1), 3, axis=1)
     scores = jnp.einsum("ihd,jhd->hij", q, k) / math.sqrt(WIDTH // HEADS)
@@ -136,7 +135,7 @@ def train_step(state: Any, key: Any, corpus: Any, steps: Any) -> tuple[Any, Any]
 
 
 @ferax.jit(static_argnums=3)
-def write(params: Any, key: Any, prompt: Any, length: int, warmth: Any = 0.8) -> Any:
+def write(params: Any, key: Any, prompt: Any, length: int, warmth: Any = 0.7) -> Any:
     """Go on after the prompt: characters, log probabilities; int32[length], float32[length]."""
 
     def one_more(window: Any, key: Any) -> tuple[Any, Any]:
@@ -159,7 +158,9 @@ def draw(losses: Any, tests: Any, text: str, surprise: Any, path: Path) -> None:
     left.set_title("Learning", **title)
     left.plot(losses, color=BLUE, alpha=0.35, linewidth=1, label="each batch")
     left.plot(*zip(*tests), "o-", color=RED, markersize=5, label="unseen modules")
-    left.axhline(math.log(len(CHARACTERS)), color=GREY, linestyle=":", label="guessing")
+    left.axhline(
+        math.log(len(CHARACTERS)), color=GREY, linestyle=":", label="guessing at random"
+    )
     left.set(xlabel="step", ylabel="nats per character", xlim=0, ylim=(0, 4.8))
     left.spines[["top", "right"]].set_visible(False)
     left.legend(frameon=False, loc="lower left")
@@ -187,7 +188,7 @@ def draw(losses: Any, tests: Any, text: str, surprise: Any, path: Path) -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Train with a progress bar, let the model write, draw the picture."""
     parser = argparse.ArgumentParser(description="Learn to write Python, by character.")
-    parser.add_argument("--steps", type=int, default=1500)
+    parser.add_argument("--steps", type=int, default=2000, help="of training")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--length", type=int, default=1200, help="of what it writes")
     default = Path("outputs/character_transformer.png")
@@ -197,7 +198,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if missing:
         print(f"This needs {', '.join(missing)} too: pip install 'ferax[viz]'")
         return 1
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
     begin = time.perf_counter()
     corpus, unseen = jnp.split(jnp.asarray(read_library()), [1_400_000])
@@ -205,7 +206,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     state, losses, tests = start(key), [], []
     unseen = cut(key, unseen, 32)
     fields = TextColumn("step {task.completed}/{task.total}  {task.description}")
-    with Progress(BarColumn(), fields, TimeElapsedColumn()) as progress:
+    with Progress(BarColumn(), fields, TimeRemainingColumn()) as progress:
         task = progress.add_task("compiling", total=options.steps)
         for step in range(options.steps):
             state, value = train_step(state, key, corpus, options.steps)

@@ -33,9 +33,11 @@ HARES = [30, 47.2, 70.2, 77.4, 36.3, 20.6, 18.1, 21.4, 22, 25.4, 27.1,
 LYNXES = [4, 6.1, 9.8, 35.2, 59.4, 41.7, 19, 13, 8.3, 9.1, 7.4,
           8, 12.3, 19.5, 45.7, 51.1, 29.7, 15.8, 9.7, 10.1, 8.6]  # fmt: skip
 RECORD = np.array([HARES, LYNXES], np.float32).T
-FINE, BLOCK = 20, 10  # steps of the method per year, steps of the descent per call
+FINE, BLOCK = 20, 50  # steps of the method per year, steps of the descent per call
 NAMES = ("birth of hares", "hunting", "death of lynxes", "feeding", "hares in 1900",
          "lynxes in 1900", "noise")  # fmt: skip
+UNITS = ("a year", "a year and 1000 lynxes", "a year", "a year and 1000 hares", "thousand",
+         "thousand", "of the number")  # fmt: skip
 # A cycle of ten years is 2π/√(birth death), the means are death/feeding and birth/hunting.
 FIRST_GUESS = (0.63, 0.03, 0.63, 0.018, 30.0, 4.0, 0.5)
 INK, BLUE, RED, GREY = "#1b263b", "#2a6f97", "#c8553d", "#8d99ae"
@@ -150,10 +152,12 @@ def draw(losses: Any, courses: Any, drawn: Any, rates: Any, path: Path) -> None:
         low, high = (value * np.exp(sign * 1.96 * spread) for sign in (-1, 1))
         found.plot((low / value, high / value), (row, row), color=BLUE, linewidth=6)
         found.plot(1, row, "o", color="white", markersize=4)
-        found.text(1.75, row, f"{value:.3g}  ({low:.3g} to {high:.3g})", va="center")
+        text = f"{value:.3g}  ({low:.3g} to {high:.3g})  {UNITS[row]}"
+        found.text(1.55, row, text, va="center")
     found.set_yticks(range(len(NAMES)), NAMES)
-    found.set(xlim=(0.5, 2.3), ylim=(6.6, -0.6), xlabel="relative to the best value")
-    found.set_xticks((0.5, 0.75, 1, 1.25, 1.5))
+    found.set(xlim=(0.7, 2.5), ylim=(6.6, -0.6), xticks=(0.75, 1, 1.25))
+    found.spines["bottom"].set_bounds(0.7, 1.4)
+    found.set_xlabel("relative to the best value", loc="left")
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=130, facecolor="white")
 
@@ -185,8 +189,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logs = state[0]
     covariance, curvatures, drawn = plausible(random.key(options.seed), logs, record)
     rates = np.exp(np.asarray(logs)), np.sqrt(np.diag(np.asarray(covariance)))
-    for name, value, spread in zip(NAMES, *rates):
-        print(f"{name:>16} {value:8.4f}  ± {spread:.0%}")
+    for name, unit, value, spread in zip(NAMES, UNITS, *rates):
+        print(f"{name:>16} {value:8.4f}  ± {spread:3.0%}  {unit}")
     print(f"loss {losses[0]:.3f} at first, {losses[-1]:.3f} after {len(losses)} steps; "
           f"the least curvature is {np.min(curvatures):.2f} > 0: a minimum; "
           f"{time.perf_counter() - begin:.1f} s in all")  # fmt: skip

@@ -110,7 +110,8 @@ def draw_lines(axes: Any, x: np.ndarray, y: np.ndarray, path: np.ndarray) -> Non
     axes.spines[["top", "right"]].set_visible(False)
     slope, offset = path[-1]
     axes.text(
-        0.03, 0.95, f"y = {slope:.2f} x − {-offset:.2f}", transform=axes.transAxes,
+        0.03, 0.95, f"y = {slope:.2f} x {'−+'[int(offset > 0)]} {abs(offset):.2f}",
+        transform=axes.transAxes,
         fontsize=15, fontweight="bold", color=RED, va="top",
     )  # fmt: skip
 
@@ -122,7 +123,16 @@ def draw_path(axes: Any, x: Any, y: Any, path: np.ndarray) -> None:
     height = np.asarray(losses).reshape(slopes.shape)
     axes.set_title("The way down")
     levels = np.geomspace(0.06, 15, 14)
-    axes.contourf(slopes, offsets, height, levels=levels, cmap="Blues_r", extend="both")
+    filled = axes.contourf(
+        slopes,
+        offsets,
+        height,
+        levels=levels,
+        norm="log",
+        cmap="Blues_r",
+        extend="both",
+    )
+    axes.figure.colorbar(filled, label="mean squared error", format="%.2g")
     axes.plot(path[:, 0], path[:, 1], ".-", color=RED, markersize=6, linewidth=1.5)
     axes.plot(SLOPE, OFFSET, "+", color="white", markersize=14, markeredgewidth=2)
     axes.annotate(
@@ -143,8 +153,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--output", type=Path, default=Path("outputs/linear_regression.png")
     )
+    parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args(arguments)
-    x, y = data(random.PRNGKey(0))
+    x, y = data(random.PRNGKey(options.seed))
     for name, step in (("eager", update), ("jit", ferax.jit(update))):
         path, seconds = descend(step, x, y)
         slope, offset = path[-1]

@@ -29,28 +29,35 @@ _ROOMS = {
     ],
     "ferax.lax.rematerialize": ["checkpoint", "checkpoint_policies", "remat"],
     "ferax.lax.host": ["effects_barrier", "pure_callback"],
-    "ferax.transforms.scopes": ["ensure_compile_time_eval", "named_call", "named_scope"],
+    "ferax.transforms.scopes": [
+        "disable_jit", "ensure_compile_time_eval", "named_call", "named_scope",
+    ],
     "ferax.engines.devices": [
         "Shard", "block_until_ready", "copy_to_host_async", "default_backend", "device_count",
         "device_get", "device_put", "device_put_replicated", "device_put_sharded", "devices",
+        "host_count", "host_id", "host_ids",
         "live_arrays", "local_device_count", "local_devices", "make_array_from_callback",
         "make_array_from_process_local_data", "make_array_from_single_device_arrays",
         "make_mesh", "process_count", "process_index", "process_indices",
     ],
-    "ferax.sharding": ["NamedSharding"],
+    "ferax.engines.environment": ["print_environment_info"],
+    "ferax.engines.runtime": ["Device"],
+    "ferax.sharding": ["NamedSharding", "P"],
 }  # fmt: skip
 
 # Flags as context managers: `with ferax.enable_x64(True): …`
 _SCOPES = [
     "check_tracer_leaks", "debug_infs", "debug_nans", "default_device",
-    "default_matmul_precision", "disable_jit", "enable_checks", "enable_x64", "log_compiles",
-    "numpy_dtype_promotion", "numpy_rank_promotion",
+    "default_matmul_precision", "default_prng_impl", "enable_checks",
+    "enable_custom_prng", "enable_x64", "explain_cache_misses", "legacy_prng_key",
+    "log_compiles", "no_tracing", "numpy_dtype_promotion", "numpy_rank_promotion",
+    "threefry_partitionable",
 ]  # fmt: skip
 
 _SUBMODULES = [
-    "ad_checkpoint", "config", "custom_batching", "custom_derivatives", "debug", "dtypes",
+    "ad_checkpoint", "config", "custom_batching", "custom_derivatives", "debug", "dlpack", "dtypes",
     "errors", "experimental", "flatten_util", "lax", "nn", "numpy", "ops", "random", "sharding",
-    "stages", "test_util", "tree", "tree_util",
+    "stages", "test_util", "tree", "tree_util", "typing",
 ]  # fmt: skip
 
 _HOME = {name: room for room, names in _ROOMS.items() for name in names}

@@ -76,10 +76,8 @@ def _at_least(low: int) -> Callable[[Any], int]:
 
 
 def _text(value: Any) -> str | None:
-    if value is None or value == "":
-        return None
-    if isinstance(value, (str, os.PathLike)):
-        return os.fspath(value)
+    if value is None or isinstance(value, (str, os.PathLike)):
+        return os.fspath(value or "") or None
     raise ValueError("must be a string or None")
 
 
@@ -119,11 +117,13 @@ FLAGS: dict[str, Flag] = {
         Flag("check_tracer_leaks", False, _boolean,
              "a traced value that outlives its transformation is an error", True),
         Flag("no_tracing", False, _boolean,
-             "tracing a jitted function again is an error"),
+             "tracing a jitted function is an error"),
+        Flag("explain_cache_misses", False, _boolean,
+             "every trace of a jitted function is logged with its reason"),
         Flag("guard_globals", True, _boolean,
              "jit traces again when a global that the function read has changed"),
         Flag("log_compiles", False, _boolean,
-             "every trace and compilation is logged with its reason"),
+             "every compilation is logged"),
         Flag("traceback_filtering", "on",
              _choice("on", "off", auto="on", tracebackhide="on", remove_frames="on",
                      quiet_remove_frames="on"),
@@ -263,7 +263,7 @@ class Config(threading.local):
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)
-        return threading.local.__getattribute__(self, flag_name(name))
+        return self.read(name)
 
     def __setattr__(self, name: str, value: Any) -> None:
         raise AttributeError(

@@ -13,17 +13,16 @@ floats give the float's dtype whatever their widths.
 from __future__ import annotations
 
 import enum
-import warnings
 from functools import cache, lru_cache
 from typing import Any
 
-import ml_dtypes
 import numpy as np
 from ml_dtypes import bfloat16 as bfloat16
 from ml_dtypes import finfo as finfo
 from ml_dtypes import iinfo as iinfo
 
 from ferax.config import config
+from ferax.errors import warn
 
 __all__ = [
     "TypePromotionError", "bfloat16", "canonicalize_dtype", "extended", "finfo", "float0",
@@ -55,7 +54,8 @@ class KeyDtype:
         self.name = f"key<{tag}>"
         self.words = words  # uint32 words per key, as in random.key_data
         self.itemsize = 4 * words
-        self.carrier = np.dtype(np.uint64)
+        # four words need 16 bytes; a complex128 is what both NumPy and XLA have of that size
+        self.carrier = np.dtype(np.uint64 if words == 2 else np.complex128)
 
     type = prng_key
     kind = "k"
@@ -65,9 +65,6 @@ class KeyDtype:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return key_dtype, (self.impl,)
-
-    def __deepcopy__(self, memo: Any) -> KeyDtype:
-        return self
 
 
 KEY_DTYPES = {
@@ -87,28 +84,28 @@ def key_dtype(impl: str) -> KeyDtype:
 
 
 def key_words(host: np.ndarray, dtype: KeyDtype) -> np.ndarray:
-    """The uint32 words of keys held in their carrier, first word lowest: (..., words)."""
-    words: np.ndarray = np.ascontiguousarray(host[..., None]).view(np.uint32)
-    return words
+    """The uint32 words of keys held in their carrier, first word first: (..., words)."""
+    return np.ascontiguousarray(host[..., None]).view(np.uint32)
 
 
 # -- names and kinds -----------------------------------------------------------------------
 
+
+def _dtypes(*names: str) -> tuple[np.dtype, ...]:
+    return tuple(map(np.dtype, names))
+
+
 _BOOL = np.dtype(np.bool_)
-_SIGNED = tuple(np.dtype(t) for t in (np.int8, np.int16, np.int32, np.int64))
-_UNSIGNED = tuple(np.dtype(t) for t in (np.uint8, np.uint16, np.uint32, np.uint64))
-_SMALL_SIGNED = tuple(np.dtype(getattr(ml_dtypes, n)) for n in ("int2", "int4"))
-_SMALL_UNSIGNED = tuple(np.dtype(getattr(ml_dtypes, n)) for n in ("uint2", "uint4"))
-_BFLOAT16 = np.dtype(bfloat16)
-_FLOATS = (_BFLOAT16, *(np.dtype(t) for t in (np.float16, np.float32, np.float64)))
-_SMALL_FLOATS = tuple(
-    np.dtype(getattr(ml_dtypes, n))
-    for n in (
-        "float4_e2m1fn", "float8_e3m4", "float8_e4m3", "float8_e4m3b11fnuz", "float8_e4m3fn",
-        "float8_e4m3fnuz", "float8_e5m2", "float8_e5m2fnuz", "float8_e8m0fnu",
-    )
+_SIGNED = _dtypes("int8", "int16", "int32", "int64")
+_UNSIGNED = _dtypes("uint8", "uint16", "uint32", "uint64")
+_FLOATS = _dtypes("bfloat16", "float16", "float32", "float64")
+_COMPLEX = _dtypes("complex64", "complex128")
+_SMALL_SIGNED = _dtypes("int2", "int4")
+_SMALL_UNSIGNED = _dtypes("uint2", "uint4")
+_SMALL_FLOATS = _dtypes(
+    "float4_e2m1fn", "float8_e3m4", "float8_e4m3", "float8_e4m3b11fnuz", "float8_e4m3fn",
+    "float8_e4m3fnuz", "float8_e5m2", "float8_e5m2fnuz", "float8_e8m0fnu",
 )  # fmt: skip
-_COMPLEX = tuple(np.dtype(t) for t in (np.complex64, np.complex128))
 
 SIGNED = frozenset(_SIGNED + _SMALL_SIGNED)
 UNSIGNED = frozenset(_UNSIGNED + _SMALL_UNSIGNED)
@@ -121,33 +118,16 @@ NUMBERS = INEXACT | INTEGERS | {_BOOL}
 #: Python's number types
 SCALAR_AVALS = frozenset((bool, int, float, complex))
 
+is_signed = SIGNED.__contains__
+is_unsigned = UNSIGNED.__contains__
+is_integer = INTEGERS.__contains__
+is_floating = FLOATING.__contains__
+is_complex = COMPLEX.__contains__
+is_inexact = INEXACT.__contains__
+
 
 def is_bool(dtype: Any) -> bool:
     return dtype == _BOOL  # type: ignore[no-any-return]
-
-
-def is_signed(dtype: Any) -> bool:
-    return dtype in SIGNED
-
-
-def is_unsigned(dtype: Any) -> bool:
-    return dtype in UNSIGNED
-
-
-def is_integer(dtype: Any) -> bool:
-    return dtype in INTEGERS
-
-
-def is_floating(dtype: Any) -> bool:
-    return dtype in FLOATING
-
-
-def is_complex(dtype: Any) -> bool:
-    return dtype in COMPLEX
-
-
-def is_inexact(dtype: Any) -> bool:
-    return dtype in INEXACT
 
 
 def is_key(dtype: Any) -> bool:
@@ -174,27 +154,14 @@ def as_dtype(x: Any) -> Any:
         return np.dtype(x)
     except TypeError:
         pass
-    if isinstance(x, str) and x in _BY_NAME:
-        return _BY_NAME[x]
-    own = getattr(x, "dtype", None)
+    own = _UNKNOWN_TO_NUMPY.get(x) if isinstance(x, str) else getattr(x, "dtype", None)
     if isinstance(own, (np.dtype, KeyDtype)):
         return own
     raise TypeError(f"{x!r} is not a dtype")
 
 
-_BY_NAME: dict[str, Any] = {
-    **{d.name: d for d in NUMBERS},
-    **{d.name: d for d in KEY_DTYPES.values()},
-    "float0": float0,
-}
-
-_SHORT_PREFIX = (
-    ("bfloat", "bf"),
-    ("float", "f"),
-    ("uint", "u"),
-    ("int", "i"),
-    ("complex", "c"),
-)
+_UNKNOWN_TO_NUMPY = {"float0": float0, **{d.name: d for d in KEY_DTYPES.values()}}
+_SHORT = {"bfloat": "bf", "float": "f", "uint": "u", "int": "i", "complex": "c"}
 
 
 @cache
@@ -203,7 +170,7 @@ def short_name(dtype: Any) -> str:
     if dtype == float0:
         return "float0"
     name: str = dtype.name
-    for long, short in _SHORT_PREFIX:
+    for long, short in _SHORT.items():
         if name.startswith(long):
             return short + name[len(long) :]
     return name
@@ -217,13 +184,11 @@ def carrier(dtype: Any) -> np.dtype:
 def itemsize_bits(dtype: Any) -> int:
     """Bits of information per element: 4 for int4, 1 for bool, 64 for float64."""
     dtype = as_dtype(dtype)
-    if dtype == _BOOL:
-        return 1
-    if dtype in _SMALL_SIGNED or dtype in _SMALL_UNSIGNED:
-        return int(iinfo(dtype).bits)
-    if dtype in _SMALL_FLOATS:
-        return int(finfo(dtype).bits)
-    return 8 * int(dtype.itemsize)
+    return _BITS.get(dtype) or 8 * int(dtype.itemsize)
+
+
+_BITS = {_BOOL: 1} | {d: int(iinfo(d).bits) for d in _SMALL_SIGNED + _SMALL_UNSIGNED}
+_BITS |= {d: int(finfo(d).bits) for d in _SMALL_FLOATS}
 
 
 def scalar_type_of(x: Any) -> type:
@@ -232,15 +197,13 @@ def scalar_type_of(x: Any) -> type:
 
 
 def _python_type(dtype: Any) -> type:
-    if dtype == _BOOL:
-        return bool
-    if dtype in INTEGERS:
-        return int
-    if dtype in FLOATING:
-        return float
-    if dtype in COMPLEX:
-        return complex
+    for kind, members in _KINDS:
+        if dtype in members:
+            return kind
     raise TypeError(f"{dtype} is not a dtype of numbers")
+
+
+_KINDS = ((bool, {_BOOL}), (int, INTEGERS), (float, FLOATING), (complex, COMPLEX))
 
 
 def to_complex(dtype: Any) -> np.dtype:
@@ -250,20 +213,17 @@ def to_complex(dtype: Any) -> np.dtype:
 
 def to_real(dtype: Any) -> Any:
     """float32 for complex64, float64 for complex128; other dtypes as they are."""
-    if dtype in COMPLEX:
-        return _FLOATS[2] if dtype == _COMPLEX[0] else _FLOATS[3]
-    return dtype
+    return _REAL.get(dtype, dtype)
+
+
+_REAL = dict(zip(_COMPLEX, _FLOATS[2:]))
 
 
 # -- 32 and 64 bits ------------------------------------------------------------------------
 
 _NARROWED = {
-    np.dtype(wide): np.dtype(narrow)
-    for wide, narrow in (
-        (np.int64, np.int32), (np.uint64, np.uint32), (np.float64, np.float32),
-        (np.complex128, np.complex64),
-    )
-}  # fmt: skip
+    family[-1]: family[-2] for family in (_SIGNED, _UNSIGNED, _FLOATS, _COMPLEX)
+}
 _canonical_32: dict[Any, Any] = {}
 _canonical_64: dict[Any, Any] = {}
 
@@ -311,31 +271,21 @@ def requested(dtype: Any, who: str) -> Any:
         return found
     wanted = as_dtype(dtype)
     if wanted != found:
-        warnings.warn(
+        warn(
             f"Explicitly requested dtype {wanted} requested in {who} is not available, and "
             f"will be truncated to dtype {found}. To enable more dtypes, call "
             'ferax.config.update("enable_x64", True) or set the environment variable '
-            "FERAX_ENABLE_X64=1.",
-            UserWarning,
-            stacklevel=3,
+            "FERAX_ENABLE_X64=1."
         )
     return found
 
 
 def python_scalar(x: Any) -> tuple[np.dtype, bool]:
     """The dtype of a Python number, and whether it is weak (all but bool are)."""
-    for kind, narrow, wide in _SCALARS:
+    for kind in (float, bool, int, complex):
         if isinstance(x, kind):
-            return (wide if config.enable_x64 else narrow), kind is not bool
+            return canonical(kind), kind is not bool
     raise TypeError(f"{type(x).__name__} is not a Python number")
-
-
-_SCALARS = (
-    (float, np.dtype(np.float32), np.dtype(np.float64)),
-    (bool, _BOOL, _BOOL),
-    (int, np.dtype(np.int32), np.dtype(np.int64)),
-    (complex, np.dtype(np.complex64), np.dtype(np.complex128)),
-)
 
 
 def issubdtype(a: Any, b: Any) -> bool:
@@ -348,35 +298,25 @@ def issubdtype(a: Any, b: Any) -> bool:
     >>> ferax.dtypes.issubdtype(ferax.numpy.bfloat16, np.floating)
     True
     """
-    return _kind(b) is not None and issubclass(_scalar_class(a), _kind(b))  # type: ignore[arg-type]
+    return issubclass(_scalar_class(a), _scalar_class(b))
 
 
-def _kind(b: Any) -> type | None:
-    if isinstance(b, type) and issubclass(b, np.generic) and b not in _OWN_SCALARS:
-        return b
-    return _scalar_class(b)
-
-
-_OWN_SCALARS = {
-    d.type for d in _SMALL_SIGNED + _SMALL_UNSIGNED + _SMALL_FLOATS + (_BFLOAT16,)
+# For the scalar types of ml_dtypes, which do not derive from NumPy's abstract ones.
+_STAND_INS = {
+    dtype.type: type(dtype.name, (base,), {})
+    for base, family in (
+        (np.signedinteger, _SMALL_SIGNED),
+        (np.unsignedinteger, _SMALL_UNSIGNED),
+        (np.floating, (_FLOATS[0], *_SMALL_FLOATS)),
+    )
+    for dtype in family
 }
 
 
-@cache
-def _own_class(dtype: np.dtype) -> type:
-    base = np.signedinteger if dtype in SIGNED else (
-        np.unsignedinteger if dtype in UNSIGNED else np.floating
-    )  # fmt: skip
-    return type(dtype.name, (base,), {})
-
-
-def _scalar_class(a: Any) -> type:
-    if isinstance(a, type) and issubclass(a, np.generic) and a not in _OWN_SCALARS:
-        return a
-    dtype = as_dtype(a)
-    if isinstance(dtype, KeyDtype):
-        return dtype.type
-    return _own_class(dtype) if dtype.type in _OWN_SCALARS else dtype.type
+def _scalar_class(x: Any) -> type:
+    known = isinstance(x, type) and issubclass(x, np.generic)
+    kind: type = x if known else as_dtype(x).type
+    return _STAND_INS.get(kind, kind)
 
 
 # -- promotion -----------------------------------------------------------------------------
@@ -422,10 +362,7 @@ def _node(dtype: Any, weak: bool) -> Any:
 
 def _join(nodes: frozenset[Any], named: tuple[Any, ...]) -> Any:
     """The least upper bound of nodes of the lattice."""
-    try:
-        common = frozenset.intersection(*(_UPPER[n] for n in nodes))
-    except KeyError:
-        common = frozenset()
+    common = frozenset.intersection(*(_UPPER.get(n, frozenset()) for n in nodes))
     for node in common:
         if common == _UPPER[node]:
             return node
@@ -439,23 +376,25 @@ def _listed(named: tuple[Any, ...]) -> str:
     return ", ".join(d.name + (" (a Python number's)" if w else "") for d, w in named)
 
 
+def _promoted(operands: tuple[tuple[Any, bool], ...]) -> tuple[Any, bool]:
+    strict = config.numpy_dtype_promotion == "strict"
+    return _promoted_under(config.enable_x64, strict, operands)
+
+
 @lru_cache(maxsize=4096)
-def _promoted(
+def _promoted_under(
     x64: bool, strict: bool, operands: tuple[tuple[Any, bool], ...]
 ) -> tuple[Any, bool]:
-    if len(set(operands)) == 1:
-        return operands[0]
-    if len({dtype for dtype, _ in operands}) == 1 and not all(
-        weak for _, weak in operands
-    ):
-        return operands[0][0], False
+    weak = all(weak for _, weak in operands)
+    if len({dtype for dtype, _ in operands}) == 1:
+        return operands[0][0], weak
     nodes = frozenset([_node(d, w and d != _BOOL) for d, w in operands])
     found = _join(nodes, operands)
     if strict:
         _check_strict(nodes, found, operands)
     if isinstance(found, _Python):
         return canonical(found.value), True
-    return canonical(found), all(weak for _, weak in operands)
+    return canonical(found), weak
 
 
 def _check_strict(nodes: frozenset[Any], found: Any, named: tuple[Any, ...]) -> None:
@@ -481,18 +420,14 @@ def promote(*avals: Any) -> tuple[Any, bool]:
             break
     else:
         return dtype, weak
-    operands = tuple([(a.dtype, a.weak_type) for a in avals])
-    return _promoted(
-        config.enable_x64, config.numpy_dtype_promotion == "strict", operands
-    )
+    return _promoted(tuple([(a.dtype, a.weak_type) for a in avals]))
 
 
 def _typed(x: Any) -> tuple[Any, bool]:
     """(dtype, weak) of an operand or of what names a dtype."""
-    if type(x) in SCALAR_AVALS:
-        return python_scalar(x)
-    if isinstance(x, type) and x in SCALAR_AVALS:
-        return canonical(x), x is not bool
+    kind = x if isinstance(x, type) else type(x)
+    if kind in SCALAR_AVALS:
+        return canonical(kind), kind is not bool
     dtype = getattr(x, "dtype", None)
     if not isinstance(x, type) and dtype is not None:
         return canonical(dtype), bool(getattr(x, "weak_type", False))
@@ -513,9 +448,5 @@ def result_type(*args: Any, return_weak_type_flag: bool = False) -> Any:
     """
     if not args:
         raise ValueError("result_type: needs at least one operand or dtype")
-    dtype, weak = _promoted(
-        config.enable_x64,
-        config.numpy_dtype_promotion == "strict",
-        tuple([_typed(x) for x in args]),
-    )
+    dtype, weak = _promoted(tuple([_typed(x) for x in args]))
     return (dtype, weak) if return_weak_type_flag else dtype

@@ -13,7 +13,9 @@ from __future__ import annotations
 import functools
 import linecache
 import os
+import re
 import sys
+import warnings
 from collections.abc import Callable
 from types import CodeType, FrameType, TracebackType
 from typing import Any, ClassVar, TypeVar
@@ -26,19 +28,23 @@ F = TypeVar("F", bound=Callable[..., Any])
 # -- the user's frames ---------------------------------------------------------------------
 
 _PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
-_internal_files: dict[str, bool] = {}
 
 
-def _is_internal_file(filename: str) -> bool:
-    found = os.path.abspath(filename).startswith(_PACKAGE)
-    return _internal_files.setdefault(filename, found)
+class _InternalFiles(dict[str, bool]):
+    """File name -> whether the file is of this package."""
+
+    def __missing__(self, filename: str) -> bool:
+        found = os.path.abspath(filename).startswith(_PACKAGE)
+        return self.setdefault(filename, found)
+
+
+# By file name: strings remember their hash, code objects compute it from their contents.
+_internal_files = _InternalFiles()
 
 
 def is_internal(code: CodeType) -> bool:
     """Whether the code belongs to this package."""
-    # By file name: strings remember their hash, code objects compute it from their contents.
-    found = _internal_files.get(code.co_filename)
-    return _is_internal_file(code.co_filename) if found is None else found
+    return _internal_files[code.co_filename]
 
 
 Frame = tuple[CodeType, int]  # code and the offset of an instruction in it
@@ -50,35 +56,20 @@ def user_frame() -> Frame | None:
     Called for each traced equation; `describe` makes text of it when someone looks.
     """
     frame: FrameType | None = sys._getframe(1)
-    known = _internal_files
     while frame is not None:
         code = frame.f_code
-        internal = known.get(code.co_filename)
-        if internal is None:
-            internal = _is_internal_file(code.co_filename)
-        if not internal:
+        if not _internal_files[code.co_filename]:
             return code, frame.f_lasti
         frame = frame.f_back
     return None
 
 
-def line_number(frame: Frame) -> int:
-    """The line of the instruction."""
-    code, lasti = frame
-    for number, (line, *_) in enumerate(code.co_positions()):
-        if 2 * number >= lasti and line is not None:
-            return line
-    return code.co_firstlineno
-
-
 def describe(frame: Frame) -> str:
     """Where an instruction is: "file.py:12 in f: `y = jnp.sin(x)`"."""
-    code, _ = frame
-    line = line_number(frame)
-    name = (
-        code.co_name if code.co_name == "<module>" else code.co_qualname.split(".")[-1]
-    )
-    place = f"{_shown_path(code.co_filename)}:{line} in {name}"
+    code, lasti = frame
+    lines = (line for _, end, line in code.co_lines() if lasti < end and line)
+    line = next(lines, code.co_firstlineno)
+    place = f"{_shown_path(code.co_filename)}:{line} in {code.co_name}"
     source = linecache.getline(code.co_filename, line).strip()
     return f"{place}: `{source}`" if source else place
 
@@ -96,18 +87,18 @@ def user_line() -> str:
     return "" if found is None else f"  at {describe(found)}\n"
 
 
+def warn(message: str, category: type[Warning] = UserWarning) -> None:
+    """A warning that points at the user's line."""
+    level, frame = 2, sys._getframe(1)
+    while is_internal(frame.f_code) and frame.f_back is not None:
+        level, frame = level + 1, frame.f_back
+    warnings.warn(message, category, stacklevel=level)
+
+
 # -- folding tracebacks --------------------------------------------------------------------
 
 # What ferax calls; frames of these are folded where they follow a folded frame.
-_LIBRARIES = (
-    "numpy",
-    "ml_dtypes",
-    "optree",
-    "scipy",
-    "jaxlib",
-    "opt_einsum",
-    "llvmlite",
-)
+_LIBRARIES = ("numpy", "ml_dtypes", "optree", "scipy", "jaxlib", "opt_einsum")
 
 
 @functools.cache
@@ -158,88 +149,43 @@ def public(f: F) -> F:
 
 # -- messages about traced values ----------------------------------------------------------
 
+# For each use of a traced value: what was done, and below it the ways out.
+_USES = """
+bool: was used where Python needs True or False (`if`, `while`, `and`, `or`, `assert`)
+    To choose between values, use jnp.where(condition, a, b); between functions,
+    lax.cond(condition, f, g, x); to repeat while it holds, lax.while_loop. If the value comes
+    from an argument that may be compiled in, name that argument in
+    jit(f, static_argnums=…) or static_argnames.
+int, float, complex: was converted with {kind}()
+    To change the dtype, use x.astype({kind}). If Python needs the number itself, compute it
+    outside of the transformed function, or name the argument in jit(f, static_argnums=…).
+index: was used where Python needs an integer (range(), an index of a list or a NumPy array)
+    To index with it, make the indexed object an array: jnp.array(a)[i]; to loop, use
+    lax.fori_loop or lax.scan; or name the argument in jit(f, static_argnums=…).
+item: was asked for its value with .item()
+    Leave out .item() and compute with the array, or return the array and call .item() on the
+    result. To look at values while running, use ferax.debug.print.
+tolist: was asked for its values with .tolist()
+    Compute with the array itself, or return it and call .tolist() on the result.
+array: was given to NumPy (np.…) or to another library that converts to NumPy arrays
+    Use the function of the same name in jnp, jnp.… instead of np.…; to call a function that
+    only NumPy has, use ferax.pure_callback.
+pickle: was pickled or copied to another process
+    Return it from the transformed function, and pickle the result.
+shape: was used as a dimension of a shape; shapes are fixed when a function is traced
+    Take the dimension from x.shape or from an argument named in jit(f, static_argnums=…), or
+    compute with the largest shape and a mask.
+boolean_mask: was used as a boolean mask; the shape of x[mask] depends on the mask's values
+    Keep the shape: jnp.where(mask, x, 0), x.at[mask].set(…), jnp.sum(x, where=mask), or
+    jnp.nonzero(mask, size=…) with the largest number of elements; or select outside of the
+    transformed function.
+hash: was hashed (as a key of a dict, a member of a set, a static argument)
+    Arguments named in static_argnums must be Python values; elsewhere use id(x).
+"""
 _WAYS_OUT = {
-    "bool": (
-        "was used where Python needs True or False (`if`, `while`, `and`, `or`, `assert`)",
-        (
-            "To choose between values, use jnp.where(condition, a, b); between functions, "
-            "lax.cond(condition, f, g, x); to repeat while it holds, lax.while_loop. If the value "
-            "comes from an argument that may be compiled in, name that argument in "
-            "jit(f, static_argnums=…) or static_argnames."
-        ),
-    ),
-    "int": (
-        "was converted with int()",
-        (
-            "To change the dtype, use x.astype(int). If Python needs the number itself, compute "
-            "it outside of the transformed function, or name the argument in "
-            "jit(f, static_argnums=…)."
-        ),
-    ),
-    "float": (
-        "was converted with float()",
-        (
-            "To change the dtype, use x.astype(float). If Python needs the number itself, compute "
-            "it outside of the transformed function, or name the argument in "
-            "jit(f, static_argnums=…)."
-        ),
-    ),
-    "complex": (
-        "was converted with complex()",
-        (
-            "To change the dtype, use x.astype(complex). If Python needs the number itself, "
-            "compute it outside of the transformed function, or name the argument in "
-            "jit(f, static_argnums=…)."
-        ),
-    ),
-    "index": (
-        "was used where Python needs an integer (range(), an index of a list or a NumPy array)",
-        (
-            "To index with it, make the indexed object an array: jnp.array(a)[i]; to loop, use "
-            "lax.fori_loop or lax.scan; or name the argument in jit(f, static_argnums=…)."
-        ),
-    ),
-    "item": (
-        "was asked for its value with .item()",
-        (
-            "Leave out .item() and compute with the array, or return the array and call .item() "
-            "on the result. To look at values while running, use ferax.debug.print."
-        ),
-    ),
-    "tolist": (
-        "was asked for its values with .tolist()",
-        "Compute with the array itself, or return it and call .tolist() on the result.",
-    ),
-    "array": (
-        "was given to NumPy (np.…) or to another library that converts to NumPy arrays",
-        (
-            "Use the function of the same name in jnp, jnp.… instead of np.…; to call a function "
-            "that only NumPy has, use ferax.pure_callback."
-        ),
-    ),
-    "pickle": (
-        "was pickled or copied to another process",
-        "Return it from the transformed function, and pickle the result.",
-    ),
-    "shape": (
-        "was used as a dimension of a shape; shapes are fixed when a function is traced",
-        (
-            "Take the dimension from x.shape or from an argument named in "
-            "jit(f, static_argnums=…), or compute with the largest shape and a mask."
-        ),
-    ),
-    "boolean_mask": (
-        "was used as a boolean mask; the shape of x[mask] depends on the mask's values",
-        (
-            "Keep the shape: jnp.where(mask, x, 0), x.at[mask].set(…), jnp.sum(x, where=mask), "
-            "or jnp.nonzero(mask, size=…) with the largest number of elements; or select outside "
-            "of the transformed function."
-        ),
-    ),
-    "hash": (
-        "was hashed (as a key of a dict, a member of a set, a static argument)",
-        "Arguments named in static_argnums must be Python values; elsewhere use id(x).",
-    ),
+    kind: (symptom.format(kind=kind), " ".join(cure.format(kind=kind).split()))
+    for kinds, symptom, cure in re.findall(r"(?m)^(\S.*?): (.+)\n((?: .+\n)+)", _USES)
+    for kind in kinds.split(", ")
 }
 
 
@@ -252,8 +198,7 @@ def traced_value_message(kind: str, short_aval: str, origin: str = "") -> str:
       origin: where the tracer was made, an indented line.
     """
     symptom, ways_out = _WAYS_OUT[kind]
-    if origin and not origin.endswith("\n"):
-        origin += "\n"
+    origin = origin and origin.rstrip("\n") + "\n"
     return (
         f"a traced value ({short_aval}) {symptom}.\n"
         f"{user_line()}"

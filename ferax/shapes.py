@@ -46,15 +46,19 @@ def dimension(d: Any, who: str = "") -> int:
         ) from None
 
 
-def canonical_shape(shape: Any, who: str = "") -> Shape:
-    """A shape given by the user: an integer or a sequence of them, none negative."""
-    if type(shape) is tuple and all(type(d) is int and d >= 0 for d in shape):
-        return shape
+def _dimensions(shape: Any, who: str) -> Shape:
     try:
         given = tuple(shape)
     except TypeError:  # one integer; a traced one says in `dimension` what is wrong
         given = (shape,)
-    dims = tuple([dimension(d, who) for d in given])
+    return tuple([dimension(d, who) for d in given])
+
+
+def canonical_shape(shape: Any, who: str = "") -> Shape:
+    """A shape given by the user: an integer or a sequence of them, none negative."""
+    if type(shape) is tuple and all(type(d) is int and d >= 0 for d in shape):
+        return shape
+    dims = _dimensions(shape, who)
     if any(d < 0 for d in dims):
         raise ValueError(
             f"{_prefix(who)}dimensions of a shape cannot be negative; got {dims}"
@@ -100,7 +104,7 @@ def broadcast_shapes(*shapes: Shape, who: str = "broadcast_shapes") -> Shape:
     for sizes in zip(*padded):
         others = {d for d in sizes if d != 1}
         if len(others) > 1:
-            listing = " and ".join(_shown(s) for s in dict.fromkeys(shapes))
+            listing = " and ".join(str(tuple(s)) for s in dict.fromkeys(shapes))
             raise ValueError(
                 f"{_prefix(who)}shapes {listing} cannot be broadcast together: "
                 f"{' and '.join(map(str, sorted(others)))} meet in one axis; sizes must be "
@@ -110,20 +114,12 @@ def broadcast_shapes(*shapes: Shape, who: str = "broadcast_shapes") -> Shape:
     return tuple(result)
 
 
-def _shown(shape: Sequence[int]) -> str:
-    return f"({', '.join(map(str, shape))}{',' if len(shape) == 1 else ''})"
-
-
 def reshaped(shape: Shape, new: Any, who: str = "reshape") -> Shape:
     """The shape meant by `new` for an array of `shape`; one dimension may be -1."""
-    try:
-        given = tuple(new)
-    except TypeError:
-        given = (new,)
-    dims = tuple([dimension(d, who) for d in given])
+    dims = _dimensions(new, who)
     total = size(shape)
-    unknown = [i for i, d in enumerate(dims) if d == -1]
-    if len(unknown) > 1 or any(d < -1 for d in dims):
+    unknown = dims.count(-1)
+    if unknown > 1 or any(d < -1 for d in dims):
         raise ValueError(
             f"{who}: at most one dimension may be -1, none below; got {dims}"
         )
@@ -134,8 +130,7 @@ def reshaped(shape: Shape, new: Any, who: str = "reshape") -> Shape:
                 f"{who}: an array of shape {shape} ({total} elements) cannot become {dims}: "
                 f"{total} is not a multiple of {rest}"
             )
-        i = unknown[0]
-        dims = (*dims[:i], total // rest, *dims[i + 1 :])
+        dims = tuple([total // rest if d == -1 else d for d in dims])
     if size(dims) != total:
         raise ValueError(
             f"{who}: an array of shape {shape} has {total} elements, but shape {dims} has "
@@ -229,8 +224,6 @@ def window_padding(
     pairs = []
     for d, window, stride in zip(sizes, windows, strides, strict=True):
         total = max(0, (-(-d // stride) - 1) * stride + window - d)
-        small = total // 2
-        pairs.append(
-            (small, total - small) if kind == "SAME" else (total - small, small)
-        )
+        halves = (total // 2, total - total // 2)
+        pairs.append(halves if kind == "SAME" else halves[::-1])
     return tuple(pairs)

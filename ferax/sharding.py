@@ -12,7 +12,6 @@ import math
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
-from types import TracebackType
 from typing import Any
 
 import numpy as np
@@ -44,7 +43,26 @@ def _axis_types(types: Any, count: int) -> tuple[AxisType, ...]:
     return tuple(types)
 
 
-class AbstractMesh:
+class _Value:
+    """Compared and hashed by its `_fields()`."""
+
+    __slots__ = ()
+
+    def _fields(self) -> tuple[Any, ...]:
+        raise NotImplementedError
+
+    def __eq__(self, other: object) -> bool:
+        return self is other or (
+            isinstance(other, _Value)
+            and type(self) is type(other)
+            and self._fields() == other._fields()
+        )
+
+    def __hash__(self) -> int:
+        return hash(self._fields())
+
+
+class AbstractMesh(_Value):
     """The names and sizes of mesh axes, without devices."""
 
     def __init__(
@@ -89,12 +107,6 @@ class AbstractMesh:
     def _fields(self) -> tuple[Any, ...]:
         return self.axis_sizes, self.axis_names, self.axis_types
 
-    def __eq__(self, other: object) -> bool:
-        return type(self) is type(other) and self._fields() == other._fields()
-
-    def __hash__(self) -> int:
-        return hash(self._fields())
-
     def __repr__(self) -> str:
         axes = ", ".join(f"{n!r}: {s}" for n, s in self.shape.items())
         return f"{type(self).__name__}({axes}, axis_types={self.axis_types})"
@@ -122,7 +134,10 @@ class Mesh(AbstractMesh):
         array.flags.writeable = False
         self.devices = array
         super().__init__(array.shape, axis_names, axis_types)
-        self._hash = hash((self._fields(), tuple(array.flat)))
+        self._hash = hash(self._fields())
+
+    def _fields(self) -> tuple[Any, ...]:
+        return *super()._fields(), *self.devices.flat
 
     @property
     def abstract_mesh(self) -> AbstractMesh:
@@ -145,14 +160,6 @@ class Mesh(AbstractMesh):
     def is_multi_process(self) -> bool:
         return len(self.local_devices) != self.size
 
-    def __eq__(self, other: object) -> bool:
-        return self is other or (
-            isinstance(other, Mesh)
-            and self._hash == other._hash
-            and self._fields() == other._fields()
-            and self.devices.tolist() == other.devices.tolist()
-        )
-
     def __hash__(self) -> int:
         return self._hash
 
@@ -160,12 +167,7 @@ class Mesh(AbstractMesh):
         _meshes.stack.append(self)
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exception: Any) -> None:
         _meshes.stack.pop()
 
 
@@ -228,7 +230,7 @@ class _Unconstrained:
 _UNCONSTRAINED = _Unconstrained()
 
 
-class PartitionSpec:
+class PartitionSpec(_Value):
     """For each axis of an array: the mesh axis or axes over which it is split, or None.
 
     Axes beyond the last entry are not split.
@@ -254,14 +256,9 @@ class PartitionSpec:
 
     def mesh_axes(self) -> tuple[tuple[Any, ...], ...]:
         """For each entry the tuple of mesh axes, () where nothing is split or prescribed."""
-        return tuple(
-            ()
-            if p is None or p is _UNCONSTRAINED
-            else p
-            if isinstance(p, tuple)
-            else (p,)
-            for p in self._partitions
-        )
+        free = (None, _UNCONSTRAINED)
+        written = [() if p in free else p for p in self._partitions]
+        return tuple([p if isinstance(p, tuple) else (p,) for p in written])
 
     def __iter__(self) -> Iterator[Any]:
         return iter(self._partitions)
@@ -297,12 +294,6 @@ class PartitionSpec:
     def _fields(self) -> tuple[Any, ...]:
         return self._partitions, self.unreduced, self.reduced
 
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, PartitionSpec) and self._fields() == other._fields()
-
-    def __hash__(self) -> int:
-        return hash(self._fields())
-
     def __repr__(self) -> str:
         parts = [repr(p) for p in self._partitions]
         parts += [
@@ -312,6 +303,9 @@ class PartitionSpec:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _rebuild_spec, self._fields()
+
+
+P = PartitionSpec
 
 
 def _entry(p: Any) -> Any:
@@ -384,7 +378,7 @@ class Sharding:
         raise NotImplementedError(f"{type(self).__name__}.with_memory_kind")
 
 
-class SingleDeviceSharding(Sharding):
+class SingleDeviceSharding(_Value, Sharding):
     """The whole array on one device."""
 
     def __init__(self, device: Any, *, memory_kind: str | None = None):
@@ -408,15 +402,8 @@ class SingleDeviceSharding(Sharding):
     def with_memory_kind(self, kind: str) -> SingleDeviceSharding:
         return SingleDeviceSharding(self._device, memory_kind=kind)
 
-    def __eq__(self, other: object) -> bool:
-        return (
-            isinstance(other, SingleDeviceSharding)
-            and self._device == other._device
-            and self.memory_kind == other.memory_kind
-        )
-
-    def __hash__(self) -> int:
-        return hash((self._device, self.memory_kind))
+    def _fields(self) -> tuple[Any, ...]:
+        return self._device, self.memory_kind
 
     def __repr__(self) -> str:
         return f"SingleDeviceSharding(device={self._device!r}, memory_kind={self.memory_kind})"
@@ -429,7 +416,7 @@ def make_single_device_sharding(
     return SingleDeviceSharding(device, memory_kind=memory_kind)
 
 
-class NamedSharding(Sharding):
+class NamedSharding(_Value, Sharding):
     """The axes of an array split over the named axes of a mesh.
 
     Args:
@@ -520,16 +507,8 @@ class NamedSharding(Sharding):
         own = {"mesh": self.mesh, "spec": self.spec, "memory_kind": self.memory_kind}
         return NamedSharding(**{**own, **fields})
 
-    def __eq__(self, other: object) -> bool:
-        return (
-            isinstance(other, NamedSharding)
-            and self.mesh == other.mesh
-            and self.spec == other.spec
-            and self.memory_kind == other.memory_kind
-        )
-
-    def __hash__(self) -> int:
-        return hash((self.mesh, self.spec, self.memory_kind))
+    def _fields(self) -> tuple[Any, ...]:
+        return self.mesh, self.spec, self.memory_kind
 
     def __repr__(self) -> str:
         return f"NamedSharding(mesh={self.mesh}, spec={self.spec}, memory_kind={self.memory_kind})"

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from ferax.transforms.staging import Compiled, JitFunction, Lowered, Traced
+from ferax.engines.stages import ArgInfo, Compiled, Lowered
+from ferax.transforms.staging import JitFunction, Traced
 
 Wrapped = JitFunction
+CompilerOptions = dict[str, str | bool]  # XLA's options by name
 
-__all__ = ["Compiled", "Lowered", "Traced", "Wrapped"]
+__all__ = ["ArgInfo", "Compiled", "CompilerOptions", "Lowered", "Traced", "Wrapped"]

@@ -20,14 +20,16 @@ import threading
 import weakref
 from collections import OrderedDict, defaultdict, deque
 from collections.abc import Callable, Hashable, Iterable, Sequence
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 import optree
 from optree import _C
 
 T = TypeVar("T")
 Leaf = Any
-IsLeaf = Callable[..., bool]
+IsLeaf = Callable[..., bool] | None
+Flatten = Callable[[Any], tuple[Iterable[Any], Any]]
+Unflatten = Callable[[Any, Any], Any]
 NAMESPACE = "ferax"
 
 _UNSET: Any = object()
@@ -52,11 +54,11 @@ class PyTreeDef:
 
     def unflatten(self, leaves: Iterable[Any]) -> Any:
         """The pytree of this structure with these leaves."""
-        return unflatten(self, leaves)
+        return self.spec.unflatten(leaves)
 
     def flatten_up_to(self, tree: Any) -> list[Any]:
         """The subtrees of `tree` at the places of this structure's leaves."""
-        return _flatten_up_to(self, tree, "flatten_up_to")
+        return _flatten_up_to(self.spec, tree, "flatten_up_to:")
 
     def children(self) -> list[PyTreeDef]:
         """The structures of the root's children."""
@@ -64,15 +66,12 @@ class PyTreeDef:
 
     def node_data(self) -> tuple[type, Any] | None:
         """(type, auxiliary data) of the root; None for a leaf."""
-        if self.spec.is_leaf():
-            return None
-        seen: list[tuple[type, Any]] = []
-        self.spec.walk(
+        root: tuple[type, Any] | None = self.spec.walk(
             range(self.num_leaves),
-            lambda kind, data, children: seen.append((kind, data)),
+            lambda kind, data, children: (kind, data),
             lambda leaf: None,
         )
-        return seen[-1]
+        return root
 
     def compose(self, inner: PyTreeDef) -> PyTreeDef:
         """This structure with `inner` in the place of each leaf."""
@@ -82,13 +81,11 @@ class PyTreeDef:
         return bool(self.spec.is_leaf())
 
     def __repr__(self) -> str:
-        return f"PyTreeDef({_shown(self)})"
+        text = self.spec.walk(range(self.num_leaves), _node_text, lambda leaf: "*")
+        return f"PyTreeDef({text})"
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _define, (self.spec,)
-
-    def __copy__(self) -> PyTreeDef:
-        return self
 
     def __deepcopy__(self, memo: Any) -> PyTreeDef:
         return self
@@ -106,28 +103,45 @@ class _LooseDef(PyTreeDef):
         return hash(self.spec)
 
 
+# A WeakValueDictionary by hand, whose reading is twice as fast.
 _defs: dict[optree.PyTreeSpec, weakref.ref[PyTreeDef]] = {}
-_defining = (
-    threading.RLock()
-)  # re-entered where the collector drops structures meanwhile
+_defining = threading.RLock()  # the collector may re-enter
+# Held for a while, so that `grad` and `vmap` find them again.
+_recent: deque[PyTreeDef] = deque(maxlen=64)
 
 
 def _define(spec: optree.PyTreeSpec) -> PyTreeDef:
     """The one PyTreeDef of an optree structure."""
     try:
-        ref = _defs.get(spec)
+        with _defining:  # two threads must not make two of them
+            ref = _defs.get(spec)
+            found = None if ref is None else ref()
+            if found is None:
+                spec = _in_order(spec)
+                found = PyTreeDef(spec)
+                _defs[spec] = weakref.ref(found, functools.partial(_forget, spec))
+                # without classes of the user's it holds nothing of his but dictionary keys
+                if not spec.namespace:
+                    _recent.append(found)
+            return found
     except (TypeError, ValueError):  # from the data's own == or hash
         return _LooseDef(spec)
-    found = None if ref is None else ref()
-    if found is not None:
-        return found
-    with _defining:  # two threads must not make two of them
-        ref = _defs.get(spec)
-        found = None if ref is None else ref()
-        if found is None:
-            found = PyTreeDef(spec)
-            _defs[spec] = weakref.ref(found, functools.partial(_forget, spec))
-        return found
+
+
+def _in_order(spec: optree.PyTreeSpec) -> optree.PyTreeSpec:
+    """The structure whose dicts are rebuilt with sorted keys, whatever their order was."""
+    leaf = optree.treespec_leaf()
+
+    def node(n: optree.PyTreeSpec) -> optree.PyTreeSpec:
+        children = dict.fromkeys(n.entries(), leaf)
+        if n.type is dict:
+            return optree.treespec_dict(children)
+        if n.type is defaultdict:
+            empty: Any = n.unflatten(children)
+            return optree.treespec_defaultdict(empty.default_factory, children)
+        return n
+
+    return optree.treespec_transform(spec, node)
 
 
 def _forget(spec: optree.PyTreeSpec, ref: Any) -> None:
@@ -135,27 +149,21 @@ def _forget(spec: optree.PyTreeSpec, ref: Any) -> None:
         del _defs[spec]
 
 
-def _shown(treedef: PyTreeDef) -> str:
-    data = treedef.node_data()
-    if data is None:
-        return "*"
-    kind, aux = data
-    inner = [_shown(c) for c in treedef.children()]
+def _node_text(kind: type, data: Any, children: Sequence[str]) -> str:
+    """A container in JAX's notation, of its children's texts."""
+    if kind is dict:
+        children = [f"{k!r}: {child}" for k, child in zip(data, children)]
+    inner = ", ".join(children)
+    if kind is tuple and len(children) == 1:
+        inner += ","
+    plain = {tuple: f"({inner})", list: f"[{inner}]", dict: f"{{{inner}}}"}
+    if kind in plain:
+        return plain[kind]
     if kind is type(None):
         return "None"
-    if kind is tuple:
-        return f"({', '.join(inner)}{',' if len(inner) == 1 else ''})"
-    if kind is list:
-        return f"[{', '.join(inner)}]"
-    if kind is dict:
-        return "{" + ", ".join(f"{k!r}: {v}" for k, v in zip(aux, inner)) + "}"
-    if _is_namedtuple(kind):
-        return f"CustomNode(namedtuple[{kind.__name__}], [{', '.join(inner)}])"
-    return f"CustomNode({kind.__name__}[{aux}], [{', '.join(inner)}])"
-
-
-def _is_namedtuple(kind: type) -> bool:
-    return issubclass(kind, tuple) and hasattr(kind, "_fields")
+    if optree.is_namedtuple_class(kind):
+        return f"CustomNode(namedtuple[{kind.__name__}], [{inner}])"
+    return f"CustomNode({kind.__name__}[{data}], [{inner}])"
 
 
 # -- flatten and rebuild -------------------------------------------------------------------
@@ -163,25 +171,8 @@ def _is_namedtuple(kind: type) -> bool:
 _flatten = _C.flatten
 
 
-def flatten(tree: Any) -> tuple[list[Any], PyTreeDef]:
-    """Leaves and structure. On the dispatch path of `jit`."""
-    leaves, spec = _flatten(tree, None, False, NAMESPACE)
-    try:
-        treedef = _defs[spec]()
-    except (KeyError, TypeError, ValueError):
-        treedef = None
-    return leaves, _define(spec) if treedef is None else treedef
-
-
-def unflatten(treedef: PyTreeDef, leaves: Iterable[Any]) -> Any:
-    """The pytree with this structure and these leaves."""
-    return treedef.spec.unflatten(leaves)
-
-
-def tree_flatten(
-    tree: Any, is_leaf: IsLeaf | None = None
-) -> tuple[list[Leaf], PyTreeDef]:
-    """The leaves of a pytree, in order, and its structure.
+def tree_flatten(tree: Any, is_leaf: IsLeaf = None) -> tuple[list[Leaf], PyTreeDef]:
+    """The leaves of a pytree, in order, and its structure. On the dispatch path of `jit`.
 
     Args:
       tree: any pytree.
@@ -191,10 +182,12 @@ def tree_flatten(
     >>> ferax.tree_util.tree_flatten({"b": [1, (2, None)], "a": 3})
     ([3, 1, 2], PyTreeDef({'a': *, 'b': [*, (*, None)]}))
     """
-    if is_leaf is None:
-        return flatten(tree)
     leaves, spec = _flatten(tree, is_leaf, False, NAMESPACE)
-    return leaves, _define(spec)
+    try:
+        treedef = _defs[spec]()
+    except (KeyError, TypeError, ValueError):
+        treedef = None
+    return leaves, _define(spec) if treedef is None else treedef
 
 
 def tree_unflatten(treedef: PyTreeDef, leaves: Iterable[Leaf]) -> Any:
@@ -205,7 +198,10 @@ def tree_unflatten(treedef: PyTreeDef, leaves: Iterable[Leaf]) -> Any:
     return treedef.spec.unflatten(leaves)
 
 
-def tree_leaves(tree: Any, is_leaf: IsLeaf | None = None) -> list[Leaf]:
+flatten, unflatten = tree_flatten, tree_unflatten
+
+
+def tree_leaves(tree: Any, is_leaf: IsLeaf = None) -> list[Leaf]:
     """The leaves of a pytree, in order.
 
     >>> import ferax
@@ -215,7 +211,7 @@ def tree_leaves(tree: Any, is_leaf: IsLeaf | None = None) -> list[Leaf]:
     return _flatten(tree, is_leaf, False, NAMESPACE)[0]
 
 
-def tree_structure(tree: Any, is_leaf: IsLeaf | None = None) -> PyTreeDef:
+def tree_structure(tree: Any, is_leaf: IsLeaf = None) -> PyTreeDef:
     """The structure of a pytree.
 
     >>> import ferax
@@ -225,17 +221,14 @@ def tree_structure(tree: Any, is_leaf: IsLeaf | None = None) -> PyTreeDef:
     return tree_flatten(tree, is_leaf)[1]
 
 
-def all_leaves(iterable: Iterable[Any], is_leaf: IsLeaf | None = None) -> bool:
+def all_leaves(iterable: Iterable[Any], is_leaf: IsLeaf = None) -> bool:
     """Whether every element is a leaf."""
-    return all(
-        treedef_is_leaf(tree_structure(x)) or (is_leaf is not None and is_leaf(x))
-        for x in iterable
-    )
+    return optree.all_leaves(iterable, is_leaf, namespace=NAMESPACE)
 
 
 def treedef_is_leaf(treedef: PyTreeDef) -> bool:
     """Whether the structure is that of a single leaf."""
-    return bool(treedef.num_nodes == 1 and treedef.num_leaves == 1)
+    return treedef.is_leaf()
 
 
 def treedef_children(treedef: PyTreeDef) -> list[PyTreeDef]:
@@ -253,7 +246,7 @@ def treedef_tuple(treedefs: Iterable[PyTreeDef]) -> PyTreeDef:
 
 
 def tree_map(
-    f: Callable[..., Any], tree: Any, *rest: Any, is_leaf: IsLeaf | None = None
+    f: Callable[..., Any], tree: Any, *rest: Any, is_leaf: IsLeaf = None
 ) -> Any:
     """Apply `f` to each leaf of `tree`, with the matching subtrees of `rest`.
 
@@ -269,66 +262,71 @@ def tree_map(
     >>> ferax.tree.map(lambda x, y: x + y, {"a": 1, "b": [2, 3]}, {"a": 10, "b": [20, 30]})
     {'a': 11, 'b': [22, 33]}
     """
-    leaves, spec = _flatten(tree, is_leaf, False, NAMESPACE)
+    leaves, treedef = tree_flatten(tree, is_leaf)
+    spec = treedef.spec
     if not rest:
         return spec.unflatten([f(x) for x in leaves])
-    columns = [leaves]
-    for number, other in enumerate(rest, 2):
-        columns.append(_flatten_up_to(_define(spec), other, "tree_map", tree, number))
-    return spec.unflatten([f(*xs) for xs in zip(*columns)])
+    columns = [
+        _flatten_up_to(spec, tree, "tree_map:", ("the first tree", f"tree {number}"))
+        for number, tree in enumerate(rest, 2)
+    ]
+    return spec.unflatten([f(*xs) for xs in zip(leaves, *columns)])
 
 
 def _flatten_up_to(
-    treedef: PyTreeDef, other: Any, who: str, tree: Any = _UNSET, number: int = 0
+    spec: optree.PyTreeSpec,
+    tree: Any,
+    intro: str,
+    names: tuple[str, str] = ("the structure", "the tree"),
+    advice: str = "",
 ) -> list[Any]:
+    """The subtrees of `tree` at the places of leaves; the error says where it differs."""
     try:
-        return treedef.spec.flatten_up_to(other)
+        return spec.flatten_up_to(tree)
     except ValueError as error:
-        whole = treedef.unflatten(range(treedef.num_leaves)) if tree is _UNSET else tree
-        names = (
-            ("the first tree", f"tree {number}")
-            if number
-            else ("the structure", "the tree")
-        )
-        found = _mismatch(whole, other, (), names)
-        raise ValueError(f"{who}: {found or error}") from None
+        prefix = spec.unflatten(range(spec.num_leaves))
+        found = _mismatch(prefix, tree, (), names) or error
+        raise ValueError(f"{intro} {found}{advice}") from None
 
 
 def _mismatch(
     prefix: Any, full: Any, path: KeyPath, names: tuple[str, str]
 ) -> str | None:
-    """Where and how `full` does not go on where `prefix` has leaves; None if it does."""
     if _is_leaf(prefix):
         return None
-    where = f"at key path {keystr(path)}" if path else "at the root"
-    if _alike(type(prefix)) is not _alike(type(full)):
-        return (
-            f"structures differ {where}: {names[0]} has a {_kind_name(prefix)}, {names[1]} has "
-            f"{_describe_node(full)}"
-        )
-    ours, theirs = _children(prefix), _children(full)
-    our_keys, their_keys = [k for k, _ in ours], [k for k, _ in theirs]
-    if len(ours) != len(theirs) and not isinstance(prefix, dict):
-        return (
-            f"structures differ {where}: {names[0]} has a {_kind_name(prefix)} of length "
-            f"{len(ours)}, {names[1]} one of length {len(theirs)}"
-        )
-    if our_keys != their_keys:
-        missing = [str(k) for k in our_keys if k not in their_keys]
-        extra = [str(k) for k in their_keys if k not in our_keys]
-        return (
-            f"structures differ {where}: keys only in {names[0]}: {', '.join(missing) or 'none'}; "
-            f"only in {names[1]}: {', '.join(extra) or 'none'}"
-        )
-    for (key, a), (_, b) in zip(ours, theirs):
+    found = _mismatch_here(prefix, full, *names)
+    if found:
+        where = f"at key path {keystr(path)}" if path else "at the root"
+        return f"structures differ {where}: {found}"
+    for (key, a), (_, b) in zip(_children(prefix), _children(full)):
         found = _mismatch(a, b, (*path, key), names)
         if found:
             return found
-    if _aux(prefix) != _aux(full):
+    return None
+
+
+def _mismatch_here(prefix: Any, full: Any, first: str, second: str) -> str | None:
+    """How the roots differ."""
+    kind = _kind_name(prefix)
+    if _alike(type(prefix)) is not _alike(type(full)):
+        other = _kind_name(full)
+        if _is_leaf(full):
+            other = f"leaf ({other})"
+        return f"{first} has a {kind}, {second} has a {other}"
+    ours, theirs = ([key for key, _ in _children(x)] for x in (prefix, full))
+    if len(ours) != len(theirs) and not isinstance(prefix, dict):
         return (
-            f"structures differ {where}: the {_kind_name(prefix)} has the data "
-            f"{_aux(prefix)!r} in {names[0]}, {_aux(full)!r} in {names[1]}"
+            f"{first} has a {kind} of length {len(ours)}, {second} one of length "
+            f"{len(theirs)}"
         )
+    if ours != theirs:
+        missing = ", ".join([str(k) for k in ours if k not in theirs]) or "none"
+        extra = ", ".join([str(k) for k in theirs if k not in ours]) or "none"
+        return f"keys only in {first}: {missing}; only in {second}: {extra}"
+    if type(prefix) in _registry:
+        data, other = (flatten_one_level(x)[1] for x in (prefix, full))
+        if data != other:
+            return f"the {kind} has the data {data!r} in {first}, {other!r} in {second}"
     return None
 
 
@@ -341,15 +339,7 @@ def _kind_name(node: Any) -> str:
     return "None" if node is None else type(node).__name__
 
 
-def _describe_node(node: Any) -> str:
-    return f"a leaf ({_kind_name(node)})" if _is_leaf(node) else f"a {_kind_name(node)}"
-
-
-def _aux(node: Any) -> Any:
-    return _registry[type(node)].flatten(node)[1] if type(node) in _registry else None
-
-
-def tree_all(tree: Any, *, is_leaf: IsLeaf | None = None) -> bool:
+def tree_all(tree: Any, *, is_leaf: IsLeaf = None) -> bool:
     """Whether all leaves are true.
 
     >>> import ferax
@@ -363,7 +353,7 @@ def tree_reduce(
     function: Callable[[T, Any], T],
     tree: Any,
     initializer: Any = _UNSET,
-    is_leaf: IsLeaf | None = None,
+    is_leaf: IsLeaf = None,
 ) -> T:
     """Fold the leaves from the left: function(function(initializer, x0), x1)…
 
@@ -372,10 +362,9 @@ def tree_reduce(
     >>> ferax.tree.reduce(operator.add, [1, (2, 3)])
     6
     """
-    leaves = tree_leaves(tree, is_leaf)
+    leaves: list[T] = tree_leaves(tree, is_leaf)
     start = () if initializer is _UNSET else (initializer,)
-    result: T = functools.reduce(function, leaves, *start)
-    return result
+    return functools.reduce(function, leaves, *start)
 
 
 def tree_reduce_associative(
@@ -383,28 +372,25 @@ def tree_reduce_associative(
     tree: Any,
     *,
     identity: Any = _UNSET,
-    is_leaf: IsLeaf | None = None,
+    is_leaf: IsLeaf = None,
 ) -> T:
     """Fold the leaves pairwise, in a tree of logarithmic depth; `operation` is associative.
 
     Raises TypeError if there are no leaves and no `identity`.
     """
-    values = tree_leaves(tree, is_leaf)
-    if not values:
-        if identity is _UNSET:
-            raise TypeError(
-                "tree_reduce_associative: a tree without leaves needs an identity"
-            )
-        return identity  # type: ignore[no-any-return]
+    values: list[T] = tree_leaves(tree, is_leaf)
+    if not values and identity is _UNSET:
+        raise TypeError(
+            "tree_reduce_associative: a tree without leaves needs an identity"
+        )
 
-    def fold(low: int, high: int) -> Any:
+    def fold(low: int, high: int) -> T:
         if high - low == 1:
             return values[low]
         middle = (low + high) // 2
         return operation(fold(low, middle), fold(middle, high))
 
-    result: T = fold(0, len(values))
-    return result
+    return fold(0, len(values)) if values else identity
 
 
 def tree_transpose(
@@ -443,9 +429,7 @@ def tree_transpose(
     return inner_treedef.unflatten([outer_treedef.unflatten(c) for c in columns])
 
 
-def tree_broadcast(
-    prefix_tree: Any, full_tree: Any, is_leaf: IsLeaf | None = None
-) -> Any:
+def tree_broadcast(prefix_tree: Any, full_tree: Any, is_leaf: IsLeaf = None) -> Any:
     """Copy each leaf of `prefix_tree` to all leaves of the subtree at its place.
 
     >>> import ferax
@@ -453,7 +437,7 @@ def tree_broadcast(
     {'a': [1, 1], 'b': {'c': 2}}
     """
     prefix_leaves, treedef = tree_flatten(prefix_tree, is_leaf)
-    subtrees = _flatten_up_to(treedef, full_tree, "tree_broadcast")
+    subtrees = _flatten_up_to(treedef.spec, full_tree, "tree_broadcast:")
     copied = [
         tree_map(lambda _, leaf=leaf: leaf, subtree, is_leaf=is_leaf)
         for leaf, subtree in zip(prefix_leaves, subtrees)
@@ -469,34 +453,16 @@ def flatten_prefix(prefix_tree: Any, full_tree: Any, what: str) -> list[Any]:
     """
     if prefix_tree is None or isinstance(prefix_tree, int):
         return [prefix_tree] * len(tree_leaves(full_tree))
-    values: list[Any] = []
-    _spread(prefix_tree, full_tree, (), what, values)
-    return values
-
-
-def _spread(
-    prefix: Any, full: Any, path: KeyPath, what: str, values: list[Any]
-) -> None:
-    if prefix is None or _is_leaf(prefix):
-        values.extend([prefix] * len(tree_leaves(full)))
-        return
-    names = ("it", "the values it is for")
-    ours = _children(prefix)
-    # only this level is compared here: what is deeper may be None in the prefix alone
-    shallow = _one_level_like(prefix)
-    if _is_leaf(full) or full is None or _mismatch(shallow, full, path, names):
-        reason = _mismatch(shallow, full, path, names)
-        raise ValueError(
-            f"{what}: not a prefix of the values it is for; {reason}. A value in it stands for a "
-            "whole subtree, so it may end earlier, but must not branch otherwise"
-        )
-    for (key, a), (_, b) in zip(ours, _children(full)):
-        _spread(a, b, (*path, key), what, values)
-
-
-def _one_level_like(node: Any) -> Any:
-    """The node with its children replaced by leaves."""
-    return tree_map(lambda _: 0, node, is_leaf=lambda x: x is not node)
+    leaves, spec = _flatten(prefix_tree, None, True, NAMESPACE)
+    subtrees = _flatten_up_to(
+        spec,
+        full_tree,
+        f"{what}: not a prefix of the values it is for;",
+        ("it", "the values it is for"),
+        ". A value in it stands for a whole subtree, so it may end earlier, but must not "
+        "branch otherwise",
+    )
+    return [x for x, subtree in zip(leaves, subtrees) for _ in tree_leaves(subtree)]
 
 
 # -- key paths -----------------------------------------------------------------------------
@@ -564,10 +530,8 @@ def keystr(keys: KeyPath, *, simple: bool = False, separator: str = "") -> str:
 
 
 def _simple_key(key: Any) -> str:
-    for attribute in ("key", "idx", "name"):
-        if hasattr(key, attribute):
-            return str(getattr(key, attribute))
-    return str(key)
+    names = [name for name in ("key", "idx", "name") if hasattr(key, name)]
+    return str(getattr(key, names[0]) if names else key)
 
 
 def _is_leaf(x: Any) -> bool:
@@ -577,25 +541,22 @@ def _is_leaf(x: Any) -> bool:
 def _children(node: Any) -> list[KeyLeafPair]:
     """(key, child) of the children of a node, in the order of flattening."""
     kind = type(node)
-    if node is None:
-        return []
-    if kind in (tuple, list, deque):
-        return [(SequenceKey(i), x) for i, x in enumerate(node)]
-    entry = _registry.get(kind)
-    if entry is not None:
-        if entry.with_keys is not None:
-            return list(entry.with_keys(node)[0])
-        return [(FlattenedIndexKey(i), x) for i, x in enumerate(entry.flatten(node)[0])]
+    with_keys = _registry.get(kind)
+    if with_keys is not None:
+        return list(with_keys(node)[0])
     children, _, entries, _ = optree.tree_flatten_one_level(node, namespace=NAMESPACE)
+    key: Any = FlattenedIndexKey
     if isinstance(node, dict):
-        return [(DictKey(k), x) for k, x in zip(entries, children)]
-    if _is_namedtuple(kind):
-        return [(GetAttrKey(n), x) for n, x in zip(node._fields, children)]
-    return [(FlattenedIndexKey(i), x) for i, x in enumerate(children)]
+        key = DictKey
+    elif kind in (tuple, list, deque):
+        key = SequenceKey
+    elif optree.is_namedtuple_class(kind):
+        key, entries = GetAttrKey, node._fields
+    return [(key(entry), child) for entry, child in zip(entries, children)]
 
 
 def tree_leaves_with_path(
-    tree: Any, is_leaf: IsLeaf | None = None, is_leaf_takes_path: bool = False
+    tree: Any, is_leaf: IsLeaf = None, is_leaf_takes_path: bool = False
 ) -> list[tuple[KeyPath, Any]]:
     """The leaves of a pytree with their key paths.
 
@@ -604,24 +565,11 @@ def tree_leaves_with_path(
       is_leaf: where true, a node counts as a leaf.
       is_leaf_takes_path: whether it is called as `is_leaf(path, node)`.
     """
-    found: list[tuple[KeyPath, Any]] = []
-
-    def visit(node: Any, path: KeyPath) -> None:
-        if (
-            is_leaf is not None
-            and (is_leaf(path, node) if is_leaf_takes_path else is_leaf(node))
-        ) or _is_leaf(node):
-            found.append((path, node))
-        else:
-            for key, child in _children(node):
-                visit(child, (*path, key))
-
-    visit(tree, ())
-    return found
+    return tree_flatten_with_path(tree, is_leaf, is_leaf_takes_path)[0]
 
 
 def tree_flatten_with_path(
-    tree: Any, is_leaf: IsLeaf | None = None, is_leaf_takes_path: bool = False
+    tree: Any, is_leaf: IsLeaf = None, is_leaf_takes_path: bool = False
 ) -> tuple[list[tuple[KeyPath, Any]], PyTreeDef]:
     """As `tree_flatten`, with the key path of each leaf.
 
@@ -630,30 +578,26 @@ def tree_flatten_with_path(
     >>> [(ferax.tree_util.keystr(path), leaf) for path, leaf in pairs]
     [("['a'][0]", 1), ("['a'][1]", 2)]
     """
-    pairs = tree_leaves_with_path(tree, is_leaf, is_leaf_takes_path)
-    if is_leaf is None:
-        return pairs, tree_structure(tree)
-    # the leaves are those objects that the predicate stopped at, in this order
-    stops = iter([id(x) for _, x in pairs])
-    ahead = [next(stops, None)]
+    pairs: list[tuple[KeyPath, Any]] = []
+    ahead: list[KeyPath] = [()]  # paths of the nodes to come, the next one last
 
     def stop(node: Any) -> bool:
-        if id(node) != ahead[0]:
-            return False
-        ahead[0] = next(stops, None)
-        return True
+        path = ahead.pop()
+        given = (path, node) if is_leaf_takes_path else (node,)
+        if (is_leaf is not None and is_leaf(*given)) or _is_leaf(node):
+            pairs.append((path, node))
+            return True
+        ahead.extend([(*path, key) for key, _ in reversed(_children(node))])
+        return False
 
     return pairs, tree_structure(tree, stop)
-
-
-flatten_with_path = tree_flatten_with_path
 
 
 def tree_map_with_path(
     f: Callable[..., Any],
     tree: Any,
     *rest: Any,
-    is_leaf: IsLeaf | None = None,
+    is_leaf: IsLeaf = None,
     is_leaf_takes_path: bool = False,
 ) -> Any:
     """As `tree_map`, with the key path as first argument of `f`.
@@ -663,7 +607,9 @@ def tree_map_with_path(
     {'a': ["['a'][0]", "['a'][1]"]}
     """
     pairs, treedef = tree_flatten_with_path(tree, is_leaf, is_leaf_takes_path)
-    columns = [_flatten_up_to(treedef, other, "tree_map_with_path") for other in rest]
+    columns = [
+        _flatten_up_to(treedef.spec, other, "tree_map_with_path:") for other in rest
+    ]
     return treedef.unflatten(
         [f(path, x, *others) for (path, x), *others in zip(pairs, *columns)]
     )
@@ -672,20 +618,15 @@ def tree_map_with_path(
 # -- registration --------------------------------------------------------------------------
 
 
-class _Entry(NamedTuple):
-    flatten: Callable[[Any], tuple[Iterable[Any], Any]]
-    with_keys: Callable[[Any], tuple[Iterable[KeyLeafPair], Any]] | None
-
-
-_registry: dict[type, _Entry] = {}
+# The registered classes; how they are flattened with keys, where they say so.
+_registry: dict[type, Flatten | None] = {}
 
 
 def register_pytree_node(
-    nodetype: type[T],
-    flatten_func: Callable[[T], tuple[Iterable[Any], Any]],
-    unflatten_func: Callable[[Any, Any], T],
-    flatten_with_keys_func: Callable[[T], tuple[Iterable[KeyLeafPair], Any]]
-    | None = None,
+    nodetype: type,
+    flatten_func: Flatten,
+    unflatten_func: Unflatten,
+    flatten_with_keys_func: Flatten | None = None,
 ) -> None:
     """Make the instances of a class nodes of pytrees.
 
@@ -708,14 +649,14 @@ def register_pytree_node(
     """
     register: Any = optree.register_pytree_node  # its types ask for collections
     register(nodetype, flatten_func, unflatten_func, namespace=NAMESPACE)
-    _registry[nodetype] = _Entry(flatten_func, flatten_with_keys_func)
+    _registry[nodetype] = flatten_with_keys_func
 
 
 def register_pytree_with_keys(
-    nodetype: type[T],
-    flatten_with_keys: Callable[[T], tuple[Iterable[KeyLeafPair], Any]],
-    unflatten_func: Callable[[Any, Any], T],
-    flatten_func: Callable[[T], tuple[Iterable[Any], Any]] | None = None,
+    nodetype: type,
+    flatten_with_keys: Flatten,
+    unflatten_func: Unflatten,
+    flatten_func: Flatten | None = None,
 ) -> None:
     """As `register_pytree_node`, with a key for each child.
 
@@ -727,7 +668,7 @@ def register_pytree_with_keys(
       flatten_func: instance -> (children, auxiliary data), where that is faster.
     """
 
-    def children_only(node: T) -> tuple[Iterable[Any], Any]:
+    def children_only(node: Any) -> tuple[Iterable[Any], Any]:
         pairs, aux = flatten_with_keys(node)
         return [child for _, child in pairs], aux
 
@@ -741,18 +682,17 @@ def register_pytree_node_class(cls: type[T]) -> type[T]:
 
     `tree_flatten(self) -> (children, aux)`, classmethod `tree_unflatten(cls, aux, children)`.
     """
-    register_pytree_node(cls, operator.methodcaller("tree_flatten"), cls.tree_unflatten)  # type: ignore[attr-defined]
+    register_pytree_node(cls, cls.tree_flatten, cls.tree_unflatten)  # type: ignore[attr-defined]
     return cls
 
 
 def register_pytree_with_keys_class(cls: type[T]) -> type[T]:
     """Class decorator: as `register_pytree_node_class`, with `tree_flatten_with_keys`."""
-    flatten_func = (
-        operator.methodcaller("tree_flatten") if hasattr(cls, "tree_flatten") else None
-    )
+    node: Any = cls
+    flatten_func = getattr(cls, "tree_flatten", None)
     register_pytree_with_keys(
-        cls, operator.methodcaller("tree_flatten_with_keys"), cls.tree_unflatten, flatten_func  # type: ignore[attr-defined]
-    )  # fmt: skip
+        cls, node.tree_flatten_with_keys, node.tree_unflatten, flatten_func
+    )
     return cls
 
 
@@ -794,8 +734,8 @@ def register_dataclass(
     """
     data, meta = _dataclass_fields(nodetype, data_fields, meta_fields, drop_fields)
     keys = [GetAttrKey(name) for name in data]
-    read_data = _reader(data)
-    read_meta = _reader(meta)
+    names = (*meta, *data)
+    read_data, read_meta = _reader(data), _reader(meta)
 
     def flatten_func(node: Any) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
         return read_data(node), read_meta(node)
@@ -804,7 +744,7 @@ def register_dataclass(
         return list(zip(keys, read_data(node))), read_meta(node)
 
     def unflatten_func(aux: tuple[Any, ...], children: Iterable[Any]) -> Any:
-        return nodetype(**dict(zip(meta, aux)), **dict(zip(data, children)))
+        return nodetype(**dict(zip(names, (*aux, *children))))
 
     register_pytree_node(nodetype, flatten_func, unflatten_func, with_keys)
     return nodetype
@@ -829,29 +769,27 @@ def _dataclass_fields(
     who = f"register_dataclass: {nodetype.__name__}"
     if (data_fields is None) != (meta_fields is None):
         raise TypeError(f"{who}: give both data_fields and meta_fields, or neither")
-    if data_fields is None or meta_fields is None:
-        if not dataclasses.is_dataclass(nodetype):
-            raise TypeError(
-                f"{who} is not a dataclass; put @dataclass below @register_dataclass, or give "
-                "data_fields and meta_fields"
-            )
-        fields = [
-            f
+    fields = {}  # name -> whether it is static
+    if dataclasses.is_dataclass(nodetype):
+        fields = {
+            f.name: f.metadata.get("static", False)
             for f in dataclasses.fields(nodetype)
             if f.init and f.name not in drop_fields
-        ]
-        data_fields = [f.name for f in fields if not f.metadata.get("static", False)]
-        meta_fields = [f.name for f in fields if f.metadata.get("static", False)]
-    if dataclasses.is_dataclass(nodetype):
-        wanted = {f.name for f in dataclasses.fields(nodetype) if f.init} - set(
-            drop_fields
+        }
+    elif data_fields is None:
+        raise TypeError(
+            f"{who} is not a dataclass; put @dataclass below @register_dataclass, or give "
+            "data_fields and meta_fields"
         )
-        given = {*data_fields, *meta_fields}
-        if given != wanted:
-            raise ValueError(
-                f"{who}: data_fields and meta_fields must cover its fields; missing: "
-                f"{sorted(wanted - given)}, unknown: {sorted(given - wanted)}"
-            )
+    if data_fields is None or meta_fields is None:
+        data_fields = [name for name, static in fields.items() if not static]
+        meta_fields = [name for name, static in fields.items() if static]
+    given = {*data_fields, *meta_fields}
+    if given != fields.keys() and dataclasses.is_dataclass(nodetype):
+        raise ValueError(
+            f"{who}: data_fields and meta_fields must cover its fields; missing: "
+            f"{sorted(fields.keys() - given)}, unknown: {sorted(given - fields.keys())}"
+        )
     return tuple(data_fields), tuple(meta_fields)
 
 
@@ -860,7 +798,7 @@ def is_tree_node(typ: type) -> bool:
     return bool(
         typ in (tuple, list, dict, type(None), OrderedDict, defaultdict, deque)
         or typ in _registry
-        or _is_namedtuple(typ)
+        or optree.is_namedtuple_class(typ)
     )
 
 
@@ -868,13 +806,8 @@ def flatten_one_level(tree: Any) -> tuple[Iterable[Any], Any]:
     """(children, auxiliary data) of the root. Raises ValueError for a leaf."""
     if _is_leaf(tree):
         raise ValueError(f"flatten_one_level: a {type(tree).__name__} is a leaf")
-    entry = _registry.get(type(tree))
-    if entry is not None:
-        return entry.flatten(tree)
-    children = tuple([x for _, x in _children(tree)])
-    data = tree_structure(tree, lambda x: x is not tree).node_data()
-    assert data is not None
-    return children, type(tree) if _is_namedtuple(type(tree)) else data[1]
+    children, data, _, _ = optree.tree_flatten_one_level(tree, namespace=NAMESPACE)
+    return tuple(children), data
 
 
 def flatten_one_level_with_keys(tree: Any) -> tuple[Iterable[KeyLeafPair], Any]:
@@ -885,19 +818,13 @@ def flatten_one_level_with_keys(tree: Any) -> tuple[Iterable[KeyLeafPair], Any]:
 class PyTreeRegistry:
     """The registered node types, as an object for libraries that ask for one."""
 
-    def flatten(
-        self, tree: Any, is_leaf: IsLeaf | None = None
-    ) -> tuple[list[Any], PyTreeDef]:
-        return tree_flatten(tree, is_leaf)
+    flatten = staticmethod(tree_flatten)
+    register_node = staticmethod(register_pytree_node)
 
-    def flatten_one_level(self, tree: Any) -> tuple[Iterable[Any], Hashable] | None:
+    @staticmethod
+    def flatten_one_level(tree: Any) -> tuple[Iterable[Any], Hashable] | None:
         """None for leaves."""
         return None if _is_leaf(tree) else flatten_one_level(tree)
-
-    def register_node(
-        self, nodetype: type, flatten_func: Any, unflatten_func: Any
-    ) -> None:
-        register_pytree_node(nodetype, flatten_func, unflatten_func)
 
 
 default_registry = PyTreeRegistry()
@@ -917,12 +844,8 @@ class Partial(functools.partial):  # type: ignore[type-arg]
     """
 
 
-register_pytree_with_keys(
+register_pytree_node(
     Partial,
-    lambda p: (
-        ((FlattenedIndexKey(0), p.args), (FlattenedIndexKey(1), p.keywords)),
-        p.func,
-    ),
-    lambda func, xs: Partial(func, *xs[0], **xs[1]),
     lambda p: ((p.args, p.keywords), p.func),
+    lambda func, xs: Partial(func, *xs[0], **xs[1]),
 )

@@ -24,11 +24,10 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 TESTS = sorted((ROOT / "tests").rglob("*.py"))
 
 FLOORS = {
-    "dtypes": 0, "errors": 0, "tree_util": 0, "config": 0, "sharding": 0, "shapes": 0,
-    "version": 0,
+    "dtypes": 0, "errors": 0, "tree_util": 0, "config": 0, "shapes": 0, "version": 0,
     "core": 1,
     "transforms": 2,
-    "lax": 3,
+    "lax": 3, "sharding": 3,
     "numpy": 4, "scipy": 4, "nn": 4, "random": 4, "image": 4, "flatten_util": 4,
     "engines": 5,
 }  # fmt: skip
@@ -41,9 +40,8 @@ OF_THE_DEMO = {"matplotlib", "rich", "sklearn"}
 
 MOST_LINES_OF_A_FILE = 1200
 MOST_LINES_OF_A_FUNCTION = 60
-# Floors 0 to 2, to be read in a weekend. The aim is 5,000; docs/performance.md says what is over
-# it. This number may only become smaller.
-MOST_LINES_BELOW = 5450
+# Floors 0 to 2, to be read in a weekend. This number may only become smaller.
+MOST_LINES_BELOW = 4950
 
 # Longer functions, with their length: path, name, lines (docstring not counted).
 LONG_FUNCTIONS: dict[tuple[str, str], int] = {}
@@ -147,6 +145,7 @@ def test_imports_within_functions_are_for_heavy_packages() -> None:
             top = name.split(".")[0]
             allowed = top in ON_DEMAND or top in sys.stdlib_module_names
             allowed |= top in OF_THE_DEMO and path.name == "demo.py"
+            allowed |= top == "rich" and path.name == "drawing.py"
             if inner and not allowed and path != PACKAGE / "__init__.py":
                 findings.append(
                     f"{where(path, line)}: {name} is imported in a function"

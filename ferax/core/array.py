@@ -124,6 +124,20 @@ class Array:
             raise TypeError("len() of an array without dimensions")
         return self.aval.shape[0]
 
+    def item(self, *args: int) -> Any:
+        """The only element (or that at the given index) as a Python number."""
+        raise NotImplementedError(f"{type(self).__name__}.item")
+
+    def copy(self) -> Any:
+        """An array with the same values in memory of its own."""
+        return self.__deepcopy__(None)
+
+    def __copy__(self) -> Any:
+        return self
+
+    def __deepcopy__(self, memo: Any) -> Any:  # of traced values, which have no memory
+        return self
+
     def __hash__(self) -> int:
         raise TypeError(
             f"an Array ({self.aval.short()}) is not hashable: its == compares elements. "
@@ -216,8 +230,10 @@ class Concrete(Array):
         return view.copy() if copy else view
 
     def __dlpack__(self, **kwargs: Any) -> Any:
-        if not self.on_host():
-            return engine().to_dlpack(self._buffer, **kwargs)
+        if (
+            not self.on_host() or self.aval.carrier.kind == "V"
+        ):  # NumPy hands over its own
+            return engine().to_dlpack(self.buffer(), **kwargs)
         view = self.host().view()
         view.flags.writeable = False
         try:
@@ -264,7 +280,6 @@ class Concrete(Array):
         return int(value)
 
     def item(self, *args: int) -> Any:
-        """The only element (or that at the given index) as a Python number."""
         return self.host().item(*args)
 
     def tolist(self) -> Any:
@@ -302,15 +317,8 @@ class Concrete(Array):
     def __reduce__(self) -> tuple[Any, ...]:
         return _unpickle, (np.asarray(self.host()), self.aval)
 
-    def __copy__(self) -> Concrete:
-        return self
-
     def __deepcopy__(self, memo: Any) -> Concrete:
         return Concrete(self.aval, self.host().copy(), None, self._committed)
-
-    def copy(self) -> Concrete:
-        """An array with the same values in memory of its own."""
-        return self.__deepcopy__(None)
 
     # -- on devices ------------------------------------------------------------------------
 

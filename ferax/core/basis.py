@@ -24,6 +24,7 @@ from ferax.core.hot import run_hot
 from ferax.core.jaxpr import Eqn, Jaxpr, stage
 from ferax.core.primitive import Primitive, cannot
 from ferax.core.tracing import leak_message, state, to_array
+from ferax.core.vectors import LARGE, long_sum, where_by_words
 
 
 class Kinds:
@@ -56,9 +57,6 @@ BITS = Kinds("bool or integer", lambda d: dtypes.is_integer(d) or dtypes.is_bool
 
 
 # -- families ------------------------------------------------------------------------------
-
-
-_LARGE = 1 << 15  # elements from which another algorithm than NumPy's is worth it
 
 
 class Elementwise(Primitive, family=True):
@@ -108,12 +106,12 @@ class Elementwise(Primitive, family=True):
         for r, d in zip(ranks, dims):
             alike = alike and r == (0 if d is None else rank)
         if alike:
-            return [self(*args)], [dim]
+            return self.bind(*args), [dim]
         aligned = [
             x if d is None else align_ranks(moveaxis(x, d, 0), rank)
             for x, d in zip(args, dims)
         ]
-        return [self(*aligned)], [0]
+        return self.bind(*aligned), [0]
 
 
 def align_ranks(x: Any, rank: int) -> Any:
@@ -356,12 +354,8 @@ class SelectN(Elementwise):
 
     def numpy(self, which: Any, *cases: Any) -> list[Any]:
         if len(cases) == 2:
-            if which.size >= _LARGE:  # NumPy branches at each element
-                operands = (which, *cases)
-                avals = tuple([Aval(x.shape, x.dtype) for x in operands])
-                compiled = run_hot(self, avals, operands, which.size * 3e-9)
-                if compiled is not None:
-                    return compiled
+            if which.size >= LARGE:
+                return self._of_large(which, *cases)
             return [np.where(which, cases[1], cases[0])]
         index = np.clip(which, 0, len(cases) - 1)
         out = cases[0]
@@ -370,6 +364,14 @@ class SelectN(Elementwise):
         return [
             np.array(np.broadcast_to(out, np.broadcast_shapes(which.shape, out.shape)))
         ]
+
+    def _of_large(self, which: Any, f: Any, t: Any) -> list[Any]:
+        avals = tuple([Aval(x.shape, x.dtype) for x in (which, f, t)])
+        compiled = run_hot(self, avals, (which, f, t), which.size * 1e-9)
+        if compiled is not None:
+            return compiled
+        out = where_by_words(which, t, f) if dtypes.is_bool(which.dtype) else None
+        return [np.where(which, t, f) if out is None else out]
 
     def stablehlo(self, hlo: Any, which: Any, *cases: Any) -> list[Any]:
         shape = hlo.out[0].shape
@@ -582,9 +584,9 @@ class ReduceSum(Reduction, Linear):
         if x.dtype.itemsize <= 2 and dtypes.is_floating(x.dtype):
             # sixteen bits lose too much in a running sum
             return [np.add.reduce(x, self.axes, np.float32).astype(x.dtype)]
-        whole = len(self.axes) == x.ndim and x.size >= _LARGE and x.dtype.kind == "f"
+        whole = len(self.axes) == x.ndim and x.size >= LARGE and x.dtype.kind == "f"
         if whole and x.flags.c_contiguous:
-            return [_sum_of_many(x.reshape(-1))]
+            return [long_sum(x.reshape(-1))]
         return [np.add.reduce(x, self.axes, x.dtype)]
 
     def stablehlo(self, hlo: Any, x: Any) -> list[Any]:
@@ -592,14 +594,6 @@ class ReduceSum(Reduction, Linear):
 
     def transpose(self, cts: Any, args: Any) -> list[Any]:
         return [broadcast_in_dim(cts[0], args[0].shape, self.kept(args[0]))]
-
-
-def _sum_of_many(x: Any) -> Any:
-    """Σ x of a long vector: rows of 1024 first, in einsum's wide registers, then pairwise."""
-    rows = x.size // 1024
-    parts = np.einsum("ij->i", x[: rows * 1024].reshape(rows, 1024))
-    rest = np.add.reduce(x[rows * 1024 :], None, x.dtype)
-    return np.add.reduce(parts, None, x.dtype) + rest
 
 
 ADD, SUB, MUL, NEG, SELECT_N = Add(), Sub(), Mul(), Neg(), SelectN()
@@ -651,6 +645,12 @@ def typed_scalar(value: Any, dtype: Any) -> Any:
     key = (value, type(value), dtype)
     found = _typed.get(key)
     if found is None:
+        if type(value) is int and dtypes.is_integer(dtype):
+            info = dtypes.iinfo(dtype)
+            if not info.min <= value <= info.max:
+                # OverflowError; what fits the default integer, as it is now, wraps around
+                host = to_array(value).host().astype(dtype)
+                return Concrete(Aval((), dtype, True), host)
         host = np.asarray(value).astype(dtype)
         host.flags.writeable = False
         found = Concrete(Aval((), dtype, True), host)

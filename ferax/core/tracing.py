@@ -145,15 +145,6 @@ class Tracer(Array):
             errors.traced_value_message("pickle", self.aval.short(), self.origin())
         )
 
-    def __copy__(self) -> Tracer:
-        return self
-
-    def __deepcopy__(self, memo: Any) -> Tracer:
-        return self
-
-    def copy(self) -> Tracer:
-        return self
-
     def block_until_ready(self) -> Tracer:
         return self
 
@@ -175,7 +166,7 @@ def to_array(x: Any, who: str = "", what: str = "argument") -> Any:
     if kind in dtypes.SCALAR_AVALS:
         return _from_scalar(x)
     if isinstance(x, (np.ndarray, np.generic)) or dtypes.is_scalar_type(kind):
-        host = np.asarray(x)
+        host = unmasked(x)
         dtype = dtypes.canonical(host.dtype)
         # the caller may write into its own array later
         return Concrete(Aval(host.shape, dtype), owned(host, dtype))
@@ -194,6 +185,15 @@ def to_array(x: Any, who: str = "", what: str = "argument") -> Any:
             else ""
         )
     )
+
+
+def unmasked(x: Any) -> np.ndarray:
+    """`x` as a plain NumPy array; a mask would be lost, so it is refused."""
+    if type(x) is not np.ndarray and hasattr(x, "_mask"):
+        raise ValueError(
+            "masked arrays are not supported; fill the gaps first: x.filled(value)"
+        )
+    return np.asarray(x)
 
 
 _scalars: dict[Any, Concrete] = {}

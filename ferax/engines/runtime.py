@@ -36,7 +36,12 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")  # XLA greets at level 0
 
 try:
     import jaxlib.version
-    from jaxlib import _hlo, _jax
+    from jaxlib import _jax
+
+    try:
+        from jaxlib import _hlo
+    except ImportError:  # before 0.10.2 it is a part of the other
+        _hlo = _jax
 except ImportError as _error:
     raise ImportError(
         "ferax compiles with XLA, which comes with the package jaxlib; it could not be loaded "
@@ -58,6 +63,7 @@ if tuple(VERSION.split(".")[:2]) not in (("0", "10"), ("0", "11")):
     )
 
 Failure: type[Exception] = _jax.JaxRuntimeError
+Device = _jax.Device
 
 
 def translated(error: BaseException) -> errors.JaxRuntimeError:

@@ -55,7 +55,7 @@ _carriers: dict[Any, np.dtype[Any]] = {}
 
 
 def carrier(dtype: Any) -> np.dtype[Any]:
-    """The NumPy dtype that holds the elements: 64-bit words for keys, bool for float0."""
+    """The NumPy dtype that holds the elements: of keys their carrier, bool for float0."""
     found = _carriers.get(dtype)
     if found is None:
         found = (

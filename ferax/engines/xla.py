@@ -36,6 +36,7 @@ from ferax.core.jaxpr import Eqn, Jaxpr, Var
 from ferax.core.tracing import to_array
 from ferax.engines import cache, runtime, stablehlo
 from ferax.engines.devices import Shard
+from ferax.engines.placing import Placing
 from ferax.engines.runtime import (
     Failure,
     OnDevice,
@@ -44,7 +45,9 @@ from ferax.engines.runtime import (
     platforms,
     translated,
 )
+from ferax.engines.stages import Lowered
 from ferax.sharding import NamedSharding, Sharding
+from ferax.transforms.staging import Traced
 
 _KEPT_OPERATIONS = 4096
 _KEPT = 256  # loaded programs that are kept though nobody holds them
@@ -426,6 +429,8 @@ class Engine:
         )
         if module.devices and not given:  # its own shardings say where it runs
             where = runtime.site_of(module.devices)
+        if where is not home() and not _scattered:
+            _scattered.append(True)
         ins = [v.aval for v in (*jaxpr.constvars, *jaxpr.invars)]
         outs = [v.aval for v in jaxpr.outvars]
         loaded = self._load(module, where, options or {}, name)
@@ -446,6 +451,14 @@ class Engine:
         where = self._at(device)
         loaded = self._load(module, where, options or {}, "text")
         return Executable(loaded, in_avals, out_avals, where, module=module)
+
+    def lowered(self, traced: Traced) -> Lowered:
+        """A traced function as StableHLO."""
+        return Lowered(traced)
+
+    def placing(self, *options: Any) -> Placing:
+        """What `jit` was told by in_shardings, out_shardings, device and backend."""
+        return Placing(*options)
 
     def place_of(self, committed: Sequence[Any], who: str = "a program") -> Any:
         """Where a program runs whose arguments are committed so (falsy: they are not).
@@ -594,7 +607,25 @@ class Engine:
 
 def load() -> Engine:
     """The engine of this process."""
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=_refuse_after_fork)
     return Engine()
+
+
+def _refuse_after_fork() -> None:
+    """XLA's threads do not survive a fork: its child is told so, and does not wait for them."""
+
+    def refuse(*_: Any) -> Any:
+        raise RuntimeError(
+            "this process was forked after ferax had compiled programs, whose threads do not "
+            "survive a fork; eager operations work here, compiled ones do not. Start processes by "
+            "multiprocessing.get_context('spawn'), or before the first jit."
+        )
+
+    global _placed
+    _placed = refuse
+    _scattered.append(True)  # so that every program looks at where its operands are
+    Engine._load = refuse  # type: ignore[method-assign]
 
 
 def _is_many(where: Any) -> bool:

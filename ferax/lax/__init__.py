@@ -132,8 +132,10 @@ from ferax.lax.looping import (
 )
 from ferax.lax.marks import (
     optimization_barrier,
+    stage,
     stop_gradient,
 )
+from ferax.lax.messages import pcast, precv, psend, ragged_all_to_all
 from ferax.lax.pooling import (
     reduce_window,
     reduce_window_shape_tuple,
@@ -402,6 +404,7 @@ __all__ = [
     "pad",
     "padtype_to_pads",
     "pbroadcast",
+    "pcast",
     "platform_dependent",
     "pmax",
     "pmean",
@@ -410,10 +413,13 @@ __all__ = [
     "population_count",
     "pow",
     "ppermute",
+    "precv",
+    "psend",
     "pshuffle",
     "psum",
     "psum_scatter",
     "pswapaxes",
+    "ragged_all_to_all",
     "ragged_dot",
     "ragged_dot_general",
     "random_gamma_grad",
@@ -464,6 +470,7 @@ __all__ = [
     "square",
     "squeeze",
     "stack",
+    "stage",
     "stop_gradient",
     "sub",
     "switch",

@@ -49,6 +49,8 @@ def trace_body(
     n_args: int | None = None,
 ) -> Body:
     """Trace `fun(*arguments)`, whose arguments have the structure `tree` (of a tuple)."""
+    if not callable(fun):
+        raise TypeError(f"{who} needs a function; got {fun!r}")
     key = (tree, tuple(avals), config.trace_key(), state.axes)
     try:
         table = _bodies.setdefault(fun, {})

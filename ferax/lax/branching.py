@@ -250,14 +250,31 @@ def _picking_linear(
 # -- public --------------------------------------------------------------------------------
 
 
+_NONE: Any = object()  # None is an operand
+
+
+def _given(who: str, operands: tuple[Any, ...], operand: Any) -> tuple[Any, ...]:
+    if operand is _NONE:
+        return operands
+    if operands:
+        raise TypeError(f"{who}: give operands by position or operand=, not both")
+    return (operand,)
+
+
 @public
-def switch(index: Any, branches: Sequence[Callable[..., Any]], *operands: Any) -> Any:
+def switch(
+    index: Any,
+    branches: Sequence[Callable[..., Any]],
+    *operands: Any,
+    operand: Any = _NONE,
+) -> Any:
     """branches[index](*operands), the index clamped to the range of the branches.
 
     Args:
       index: integer scalar.
       branches: functions of the operands whose results agree in structure, shapes and dtypes.
       *operands: arrays or pytrees of them.
+      operand: a single operand by keyword (historical).
 
     Returns:
       The result of the chosen branch.
@@ -270,6 +287,7 @@ def switch(index: Any, branches: Sequence[Callable[..., Any]], *operands: Any) -
     >>> lax.switch(1, [lambda x: x, lambda x: x + 10, lambda x: x * 2], 5)
     Array(15, dtype=int32, weak_type=True)
     """
+    operands = _given("switch", operands, operand)
     branches = list(branches)
     if not branches:
         raise ValueError("switch: there must be at least one branch")
@@ -292,7 +310,7 @@ def cond(
     true_fun: Callable[..., Any],
     false_fun: Callable[..., Any],
     *operands: Any,
-    operand: Any = None,
+    operand: Any = _NONE,
 ) -> Any:
     """true_fun(*operands) if pred else false_fun(*operands); under jit only one of them runs.
 
@@ -317,10 +335,7 @@ def cond(
         raise TypeError(
             "cond: true_fun and false_fun must be functions: cond(pred, f, g, x)"
         )
-    if operand is not None:
-        if operands:
-            raise TypeError("cond: give operands by position or operand=, not both")
-        operands = (operand,)
+    operands = _given("cond", operands, operand)
     pred = to_array(pred, "cond", "the predicate")
     if pred.shape:
         raise TypeError(
@@ -346,10 +361,10 @@ def _choose(who: str, index: Any, funs: list[Any], operands: tuple[Any, ...]) ->
         _check_same(who, funs[0], first, f, body)
     consts = [c for b in bodies for c in b.consts]
     counts = [len(b.consts) for b in bodies]
-    dtypes_out = [_common(column) for column in zip(*[b.out_avals for b in bodies])]
+    kinds = [_common(column) for column in zip(*[b.out_avals for b in bodies])]
     branches = tuple(
         _with_all_consts(
-            b.jaxpr, sum(counts[:i]), counts[i], len(consts), consts, dtypes_out
+            b.jaxpr, sum(counts[:i]), counts[i], len(consts), consts, kinds
         )
         for i, b in enumerate(bodies)
     )
@@ -357,12 +372,13 @@ def _choose(who: str, index: Any, funs: list[Any], operands: tuple[Any, ...]) ->
     return unflatten(first.tree, outs)
 
 
-def _common(avals: Sequence[Aval]) -> Any:
-    return (
-        dtypes.promote(*avals)[0]
-        if not dtypes.is_key(avals[0].dtype)
-        else avals[0].dtype
-    )
+_Kind = tuple[Any, bool]  # dtype, and whether it is weak
+
+
+def _common(avals: Sequence[Aval]) -> _Kind:
+    if dtypes.is_key(avals[0].dtype):
+        return avals[0].dtype, False
+    return dtypes.promote(*avals)[0], all(a.weak_type for a in avals)
 
 
 def _with_all_consts(
@@ -371,14 +387,14 @@ def _with_all_consts(
     count: int,
     total: int,
     consts: list[Any],
-    out_dtypes: list[Any],
+    kinds: list[_Kind],
 ) -> Jaxpr:
     """A branch that takes the constants of all branches, and gives the common dtypes."""
-    same = [a.dtype for a in jaxpr.out_avals] == out_dtypes
+    same = [(a.dtype, a.weak_type) for a in jaxpr.out_avals] == kinds
     if count == total and same:
         return jaxpr
     const_avals = tuple(c.aval for c in consts)
-    return derived(_widened, jaxpr, start, count, const_avals, tuple(out_dtypes))  # type: ignore[no-any-return]
+    return derived(_widened, jaxpr, start, count, const_avals, tuple(kinds))  # type: ignore[no-any-return]
 
 
 def _widened(
@@ -386,16 +402,13 @@ def _widened(
     start: int,
     count: int,
     const_avals: tuple[Aval, ...],
-    out_dtypes: tuple[Any, ...],
+    kinds: tuple[_Kind, ...],
 ) -> Jaxpr:
     total = len(const_avals)
 
     def run(*args: Any) -> list[Any]:
         outs = eval_jaxpr(jaxpr, (), [*args[start : start + count], *args[total:]])
-        return [
-            o if o.dtype == d else convert(o, d)
-            for o, d in zip(map(to_array, outs), out_dtypes)
-        ]
+        return [convert(to_array(o), *kind) for o, kind in zip(outs, kinds)]
 
     return stage_closed(run, [*const_avals, *jaxpr.in_avals[count:]], "cond")
 

@@ -6,13 +6,14 @@ with the `batch` rule; a `vmap` with another name maps over it like over any ope
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from ferax.core.array import Concrete
-from ferax.core.avals import Aval
+from ferax.core.avals import Aval, Zero
 from ferax.core.basis import (
     Linear,
     Structural,
@@ -25,19 +26,24 @@ from ferax.core.basis import (
 from ferax.core.primitive import Primitive, cannot
 from ferax.core.tracing import state, to_array
 from ferax.errors import public
-from ferax.lax.reduction import reduce_max, reduce_min
+from ferax.lax.reduction import ReduceMax, ReduceMin
 from ferax.tree_util import tree_map
 
 
-def axis_size(name: Any) -> int:
-    """The size of the named axis in scope; raises NameError if there is none."""
+def axis_size(axis_name: Any) -> int:
+    """The size of the named axis in scope, or the product of several.
+
+    Raises NameError if there is none.
+    """
+    if isinstance(axis_name, (tuple, list)):
+        return math.prod(map(axis_size, axis_name))
     for known, size in reversed(state.axes):
-        if known == name:
+        if known == axis_name:
             return int(size)
     names = ", ".join(repr(n) for n, _ in state.axes) or "none"
     raise NameError(
-        f"no axis named {name!r} is in scope (axes in scope: {names}); bind it with "
-        f"vmap(f, axis_name={name!r})"
+        f"no axis named {axis_name!r} is in scope (axes in scope: {names}); bind it with "
+        f"vmap(f, axis_name={axis_name!r})"
     )
 
 
@@ -76,29 +82,34 @@ class PSum(_Collective, Linear):
 
 
 class PMax(_Collective):
-    """The largest over the named axis."""
+    """The largest over the named axis; its derivative is that of reduce_max."""
 
     name = "pmax"
-    jvp = cannot("the derivative of pmax is not implemented")
     transpose = cannot("not linear")
-    reduce = staticmethod(reduce_max)
+    reduction: ClassVar[Any] = ReduceMax((0,))
 
     def abstract(self, x: Aval) -> list[Aval]:
         return [x]
+
+    def jvp(self, primals: Any, tangents: Any) -> tuple[list[Any], list[Any]]:
+        (t,) = tangents
+        if type(t) is Zero:
+            return self.bind(*primals), [t]
+        gather = AllGather(self.axis_name, self.size, 0)
+        return self.reduction.jvp([gather(*primals)], [gather(t)])  # type: ignore[no-any-return]
 
     def batch(self, axis: Any, args: Any, dims: Any) -> tuple[list[Any], list[Any]]:
         if axis.name != self.axis_name:
             return self.others(axis, args, dims)
         (x,), (d,) = args, dims
-        return [x if d is None else self.reduce(x, (d,))], [None]
+        return [x if d is None else type(self.reduction)((d,))(x)], [None]
 
 
 class PMin(PMax):
-    """The smallest over the named axis."""
+    """The smallest over the named axis; its derivative is that of reduce_min."""
 
     name = "pmin"
-    jvp = cannot("the derivative of pmin is not implemented")
-    reduce = staticmethod(reduce_min)
+    reduction = ReduceMin((0,))
 
 
 class AllGather(_Collective, Structural):
@@ -240,7 +251,8 @@ def _names(axis_name: Any) -> tuple[Any, ...]:
     return tuple(axis_name) if isinstance(axis_name, (tuple, list)) else (axis_name,)
 
 
-def _whole(who: str, axis_index_groups: Any) -> None:
+def whole_axis(who: str, axis_index_groups: Any) -> None:
+    """Groups of members are not offered."""
     if axis_index_groups is not None:
         raise NotImplementedError(f"{who}: axis_index_groups")
 
@@ -274,7 +286,7 @@ def psum(x: Any, axis_name: Any, *, axis_index_groups: Any = None) -> Any:
     >>> ferax.vmap(lambda x: x / lax.psum(x, "i"), axis_name="i")(jnp.array([1., 3.]))
     Array([0.25, 0.75], dtype=float32)
     """
-    _whole("psum", axis_index_groups)
+    whole_axis("psum", axis_index_groups)
     if isinstance(x, (int, float)) and not isinstance(x, bool):
         total = x
         for name in _names(axis_name):
@@ -286,7 +298,7 @@ def psum(x: Any, axis_name: Any, *, axis_index_groups: Any = None) -> Any:
 @public
 def pmean(x: Any, axis_name: Any, *, axis_index_groups: Any = None) -> Any:
     """The mean of `x` over the named axis; arguments and result as `psum`."""
-    _whole("pmean", axis_index_groups)
+    whole_axis("pmean", axis_index_groups)
     count = psum(1, axis_name)
     return tree_map(lambda v: v / count, psum(x, axis_name))
 
@@ -294,14 +306,14 @@ def pmean(x: Any, axis_name: Any, *, axis_index_groups: Any = None) -> Any:
 @public
 def pmax(x: Any, axis_name: Any, *, axis_index_groups: Any = None) -> Any:
     """The largest of `x` over the named axis, element by element; arguments as `psum`."""
-    _whole("pmax", axis_index_groups)
+    whole_axis("pmax", axis_index_groups)
     return _over(PMax, "pmax", x, axis_name)
 
 
 @public
 def pmin(x: Any, axis_name: Any, *, axis_index_groups: Any = None) -> Any:
     """The smallest of `x` over the named axis, element by element; arguments as `psum`."""
-    _whole("pmin", axis_index_groups)
+    whole_axis("pmin", axis_index_groups)
     return _over(PMin, "pmin", x, axis_name)
 
 
@@ -313,6 +325,7 @@ def all_gather(
     axis_index_groups: Any = None,
     axis: int = 0,
     tiled: bool = False,
+    to: str = "varying",
 ) -> Any:
     """The values of all members of the named axis, along a new axis `axis`.
 
@@ -321,6 +334,8 @@ def all_gather(
       axis_name: name of an axis in scope.
       axis: where the new axis goes.
       tiled: concatenate along the existing axis `axis` instead of making a new one.
+      to: "varying" or "invarying": whether the result counts as one that differs between
+        members; under vmap this changes nothing.
 
     Returns:
       Arrays with one more axis, of the size of the named one.
@@ -331,7 +346,13 @@ def all_gather(
     Array([[0, 1],
            [0, 1]], dtype=int32)
     """
-    _whole("all_gather", axis_index_groups)
+    whole_axis("all_gather", axis_index_groups)
+    if to == "reduced":
+        raise NotImplementedError("all_gather: to='reduced' along an axis of vmap")
+    if to not in ("varying", "invarying"):
+        raise ValueError(
+            f"all_gather: to must be 'varying', 'reduced' or 'invarying'; got {to!r}"
+        )
 
     def one(leaf: Any) -> Any:
         leaf = to_array(leaf, "all_gather")
@@ -356,7 +377,7 @@ def psum_scatter(
     tiled: bool = False,
 ) -> Any:
     """Slice i, along `scatter_dimension`, of the sum over the named axis, for member i."""
-    _whole("psum_scatter", axis_index_groups)
+    whole_axis("psum_scatter", axis_index_groups)
 
     def one(leaf: Any) -> Any:
         leaf = to_array(leaf, "psum_scatter")
@@ -456,7 +477,7 @@ def all_to_all(
     Array([[0, 2],
            [1, 3]], dtype=int32)
     """
-    _whole("all_to_all", axis_index_groups)
+    whole_axis("all_to_all", axis_index_groups)
     size = axis_size(axis_name)
 
     def one(leaf: Any) -> Any:

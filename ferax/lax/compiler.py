@@ -266,15 +266,19 @@ def with_sharding_constraint(x: Any, shardings: Any) -> Any:
     >>> lax.with_sharding_constraint(jnp.arange(2), rows)
     Array([0, 1], dtype=int32)
     """
-    leaves, tree = flatten(x)
-    places = flatten_prefix(shardings, x, "with_sharding_constraint: shardings")
-    return unflatten(
-        tree, [_constrained(to_array(v), s) for v, s in zip(leaves, places)]
-    )
-
-
-def _constrained(x: Any, where: Any) -> Any:
     who = "with_sharding_constraint"
+    leaves, tree = flatten(x)
+    places = flatten_prefix(shardings, x, f"{who}: shardings")
+    outs = []
+    for leaf, place in zip(leaves, places):
+        where = as_sharding(who, place)
+        array = to_array(leaf, who)
+        outs.append(array if where is None else constrained(who, array, where))
+    return unflatten(tree, outs)
+
+
+def as_sharding(who: str, where: Any) -> Sharding | None:
+    """A sharding as the user may give it; a PartitionSpec is one of the mesh in context."""
     if isinstance(where, PartitionSpec):
         mesh = get_mesh()
         if mesh.empty:
@@ -282,11 +286,14 @@ def _constrained(x: Any, where: Any) -> Any:
                 f"{who}: a PartitionSpec names axes of the mesh in context, and there is none; "
                 "use `with set_mesh(mesh):` or pass NamedSharding(mesh, spec)"
             )
-        where = NamedSharding(mesh, where)
-    if where is None:
-        return x
-    if not isinstance(where, Sharding):
+        return NamedSharding(mesh, where)
+    if where is not None and not isinstance(where, Sharding):
         raise TypeError(f"{who}: needs a Sharding or a PartitionSpec; got {where!r}")
+    return where
+
+
+def constrained(who: str, x: Any, where: Sharding) -> Any:
+    """An array laid out as said."""
     where.shard_shape(x.shape)
     if where.num_devices == 1:
         return x

@@ -19,7 +19,6 @@ with the kernel; depthwise ones are a sum over kernel positions.
 from __future__ import annotations
 
 import itertools
-import operator
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -675,14 +674,18 @@ def conv_general_dilated(
     x, w = to_array(lhs, who, "lhs"), to_array(rhs, who, "rhs")
     numbers = conv_dimension_numbers(x.shape, w.shape, dimension_numbers)
     n = x.ndim - 2
-    x_steps = (1,) * n if lhs_dilation is None else integers(lhs_dilation)
-    w_steps = (1,) * n if rhs_dilation is None else integers(rhs_dilation)
-    strides = integers(window_strides)
+    ones = (1,) * n
+    x_steps = integers(ones if lhs_dilation is None else lhs_dilation, "lhs_dilation")
+    w_steps = integers(ones if rhs_dilation is None else rhs_dilation, "rhs_dilation")
+    strides = integers(window_strides, "window_strides")
     if len(strides) != n:
         raise ValueError(
-            f"{who}: {x.aval.short()} has {n} spatial axes; window_strides must have as many "
-            f"entries, got {strides}"
+            f"{who}: lhs and rhs need {len(strides) + 2} dimensions (batch, feature and spatial "
+            f"axes), and window_strides must have as many entries as there are spatial axes; "
+            f"got {x.aval.short()}, {w.aval.short()} and {strides}"
         )
+    if min(strides, default=1) < 1:
+        raise ValueError(f"{who}: window_strides must be positive; got {strides}")
     if isinstance(padding, str):
         if max(x_steps, default=1) > 1:
             raise ValueError(
@@ -694,18 +697,31 @@ def conv_general_dilated(
         ]
         sizes = [x.shape[i] for i in numbers.lhs_spec[2:]]
         padding = padtype_to_pads(sizes, window, strides, padding)
+    feature_groups, batch_groups = integers(
+        (feature_group_count, batch_group_count), "group counts"
+    )
     op = ConvGeneralDilated(
         window_strides=strides,
-        padding=tuple((operator.index(lo), operator.index(hi)) for lo, hi in padding),
+        padding=_pads(padding),
         lhs_dilation=x_steps,
         rhs_dilation=w_steps,
         dimension_numbers=numbers,
-        feature_group_count=operator.index(feature_group_count),
-        batch_group_count=operator.index(batch_group_count),
+        feature_group_count=feature_groups,
+        batch_group_count=batch_groups,
         precision=contraction.canonical_precision(precision),
         preferred_element_type=contraction.preferred_dtype(who, preferred_element_type),
     )
     return op(x, w)
+
+
+def _pads(padding: Any) -> Pads:
+    pairs = [integers(p, "padding") for p in padding] if np.iterable(padding) else [()]
+    if any(len(p) != 2 for p in pairs):
+        raise TypeError(
+            "padding must be 'VALID', 'SAME', 'SAME_LOWER' or a pair (low, high) for each spatial "
+            f"axis; got {padding!r}"
+        )
+    return tuple(pairs)  # type: ignore[arg-type]
 
 
 @public

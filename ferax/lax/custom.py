@@ -22,6 +22,7 @@ from ferax.core.tracing import state, to_array
 from ferax.errors import public
 from ferax.transforms.arguments import FlatCall, describe_tree_difference, name_of
 from ferax.transforms.batching import Axis, batch_flat, batch_jaxpr, to_front
+from ferax.transforms.forward import jvp_flat
 from ferax.tree_util import flatten, tree_map, unflatten
 
 
@@ -130,22 +131,23 @@ class CustomVJPCall(_CustomCall, interned=False):
         if all(type(t) is Zero for t in tangents):
             outs = self.bind(*primals)
             return outs, [Zero(o.aval.tangent()) for o in outs]
-        raise TypeError(
-            f"forward mode (jvp, jacfwd, hessian) through {self.label}, which has a custom VJP "
-            "only. Give it a JVP too: ferax.custom_derivatives.custom_derivative(f, jvp=…, vjp=…)."
-        )
+        raise TypeError(_reverse_only(self.label))
 
     def linearize(self, primals: Any, tangents: Any) -> tuple[list[Any], list[Any]]:
         if all(type(t) is Zero for t in tangents):
             return self.jvp(primals, tangents)
         inner, moving = self.operands(primals, tangents)
         outs, residuals = self.forward(inner, [type(t) is not Zero for t in moving])
-        in_avals = tuple(x.aval.tangent() for x in inner)
         out_avals = tuple(o.aval.tangent() for o in outs)
-        pull = CustomPull(
-            self.backward, len(residuals), in_avals, out_avals, self.label
-        )
+        pull, residuals = self.derivative(inner, residuals, out_avals)
         return outs, pull.bind(*residuals, *map(instantiate, moving))
+
+    def derivative(
+        self, inner: list[Any], residuals: list[Any], out_avals: tuple[Aval, ...]
+    ) -> tuple[CustomPull, list[Any]]:
+        """The linear operation at the given arguments, and its residuals."""
+        made = CustomPull(self.backward, None, len(residuals), out_avals, self.label)
+        return made, residuals
 
     def batch(self, axis: Any, args: Any, dims: Any) -> tuple[list[Any], list[Any]]:
         mapped = [d is not None for d in dims]
@@ -177,6 +179,19 @@ class CustomDerivativeCall(CustomVJPCall, interned=False):
             outs = self.bind(*primals)
             return outs, [Zero(o.aval.tangent()) for o in outs]
         return self.rule(*self.operands(primals, tangents))
+
+    def derivative(
+        self, inner: list[Any], residuals: list[Any], out_avals: tuple[Aval, ...]
+    ) -> tuple[CustomPull, list[Any]]:
+        n = len(residuals)
+        made = CustomPull(
+            lambda known, cts: self.backward(known[:n], cts),
+            lambda known, tangents: self.rule(known[n:], tangents)[1],
+            n + len(inner),
+            out_avals,
+            self.label,
+        )
+        return made, [*residuals, *inner]
 
     def mapped(self, jaxpr: Jaxpr, axis: Axis, mapped: list[bool]) -> CustomVJPCall:
         both = super().mapped(jaxpr, axis, mapped)
@@ -225,22 +240,64 @@ def _mapped_backward(
     ]
 
 
+def _mapped_push(
+    push: Any, axis: Axis, residuals: list[Any], tangents: list[Any]
+) -> list[Any]:
+    n = len(residuals)
+
+    def flat(*xs: Any) -> list[Any]:
+        return [instantiate(t) for t in push(list(xs[:n]), list(xs[n:]))]
+
+    args = [*residuals, *tangents]
+    outs, dims = batch_flat(flat, axis, args, [0] * len(args))
+    return [to_front(o, d, axis.size) for o, d in zip(outs, dims)]
+
+
+def _reverse_only(label: str) -> str:
+    return (
+        f"forward mode (jvp, jacfwd, hessian) through {label}, which has a custom VJP only. Give "
+        "it a JVP too: ferax.custom_derivatives.custom_derivative(f, jvp=…, vjp=…)."
+    )
+
+
 class CustomPull(Primitive, interned=False):
-    """The derivative of a function with its own VJP: known by its transpose only."""
+    """The derivative of a function with its own VJP: (residuals, tangents) -> tangents.
+
+    `backward` is its transpose; `push` is the operation itself, None where there is no JVP.
+    """
 
     backward: Callable[[list[Any], list[Any]], list[Any]]
+    push: Callable[[list[Any], list[Any]], list[Any]] | None
     n_residuals: int
-    in_avals: tuple[Aval, ...]
     out_avals: tuple[Aval, ...]
     label: str
+    calls = True
     keeps_weak_type = False
+
+    @property
+    def params(self) -> dict[str, Any]:
+        return {"name": self.label}
 
     def abstract(self, *avals: Aval) -> list[Aval]:
         return list(self.out_avals)
 
-    numpy = cannot("a function with a custom VJP has no forward mode")
-    stablehlo = cannot("a function with a custom VJP has no forward mode")
-    jvp = cannot("a function with a custom VJP has no forward mode")
+    numpy = cannot("it is executed as a program")
+
+    def execute(self, args: list[Any]) -> list[Any]:
+        if self.push is None:
+            raise TypeError(_reverse_only(self.label))
+        n = self.n_residuals
+        return [instantiate(t) for t in self.push(args[:n], args[n:])]
+
+    def stablehlo(self, hlo: Any, *values: Any) -> list[Any]:
+        return hlo.inline(lambda *args: self.execute(list(args)), *values)  # type: ignore[no-any-return]
+
+    def jvp(self, primals: Any, tangents: Any) -> tuple[list[Any], list[Any]]:
+        n = self.n_residuals
+        if any(type(t) is not Zero for t in tangents[:n]):
+            return jvp_flat(lambda *args: self.execute(list(args)), primals, tangents)
+        moving = map(instantiate, tangents[n:])
+        return self.bind(*primals), self.bind(*primals[:n], *moving)
 
     def transpose(self, cts: Any, args: Any) -> list[Any]:
         residuals = list(args[: self.n_residuals])
@@ -253,11 +310,11 @@ class CustomPull(Primitive, interned=False):
     def batch(self, axis: Any, args: Any, dims: Any) -> tuple[list[Any], list[Any]]:
         front = [to_front(x, d, axis.size) for x, d in zip(args, dims)]
         grown = tuple(a.update(shape=(axis.size, *a.shape)) for a in self.out_avals)
-        n = len(self.in_avals)
+        linear = len(args) - self.n_residuals
         op = CustomPull(
-            partial(_mapped_backward, self.backward, axis, [True] * n),
+            partial(_mapped_backward, self.backward, axis, [True] * linear),
+            self.push and partial(_mapped_push, self.push, axis),
             self.n_residuals,
-            tuple(a.update(shape=(axis.size, *a.shape)) for a in self.in_avals),
             grown,
             self.label,
         )
@@ -505,7 +562,8 @@ class custom_jvp(_Custom):
         ]
         for o, x in zip(outs, touts):
             want = o.aval.tangent()
-            if x.shape != want.shape:
+            narrows = dtypes.is_complex(x.dtype) and not dtypes.is_complex(o.dtype)
+            if x.shape != want.shape or narrows:
                 raise TypeError(
                     f"the JVP rule of {self.label} returned a tangent {x.aval.short()} for a "
                     f"result {o.aval.short()}; they must have the same shape and dtype"
@@ -649,7 +707,7 @@ def _fit_cotangent(label: str, x: Any, ct: Any) -> Any:
     if type(ct) in (Zero, SymbolicZero) or want.dtype.name.startswith("void"):
         return Zero(want)
     ct = to_array(ct)
-    if ct.shape[ct.ndim - len(want.shape) :] != want.shape:
+    if ct.shape != want.shape:
         raise ValueError(
             f"the backward rule of {label} returned a cotangent {ct.aval.short()} for an argument "
             f"{want.short()}; they must have the same shape"
@@ -679,7 +737,7 @@ class custom_derivative(_Custom):
     ...     lambda x: x**3, jvp=jvp, vjp=(lambda x: (cube(x), x), lambda x, ct: (3 * x**2 * ct,))
     ... )
     >>> ferax.grad(cube)(2.0), ferax.hessian(cube)(2.0)
-    (Array(12., dtype=float32, weak_type=True), Array(12., dtype=float32))
+    (Array(12., dtype=float32, weak_type=True), Array(12., dtype=float32, weak_type=True))
     """
 
     def __init__(

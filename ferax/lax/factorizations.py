@@ -9,6 +9,8 @@ Derivatives, with matrices A, dA and results named as in the classes:
   LU and QR. Rectangular factors are completed to square ones with rows or columns of the identity;
   the complement of a tall matrix's range, which QR does not determine, is taken to turn as
   little as possible.
+* C. Puglisi, "Modification of the Householder method based on the compact WY representation"
+  (1992): products of reflectors.
 """
 
 from __future__ import annotations
@@ -20,11 +22,11 @@ import numpy as np
 from ferax import dtypes
 from ferax.core import basis
 from ferax.core.avals import Aval, Zero
-from ferax.core.primitive import Primitive, cannot
+from ferax.core.primitive import Primitive
 from ferax.core.tracing import to_array
 from ferax.errors import public
 from ferax.lax import elementwise as el
-from ferax.lax import lapack
+from ferax.lax import lapack, reflectors
 from ferax.lax.marks import STOP_GRADIENT
 from ferax.lax.matrices import (
     Factorization,
@@ -36,12 +38,14 @@ from ferax.lax.matrices import (
     conj,
     diagonal,
     halved_diagonal,
+    identity,
     matrix_operand,
     on_diagonal,
     times,
     transposed,
     triangle,
 )
+from ferax.lax.reflectors import real
 from ferax.lax.shape import Concatenate, Iota, align_mapped, pad_zeros
 
 _INT = lapack.INT
@@ -767,7 +771,11 @@ class Geqrf(Factorization):
             return [hlo.zero(aval) for aval in hlo.out]
         return lapack.call(hlo, self.name, "geqrf", (a,), hlo.out, a.ndim - 2)
 
-    jvp = cannot("differentiate qr instead")
+    def jvp(self, primals: Any, tangents: Any) -> tuple[list[Any], list[Any]]:
+        def program(r: Any, _: Any, a: Any) -> tuple[Any, Any]:
+            return reflectors.reduced(a, real(diagonal(r)), 0, two_sided=False)
+
+        return reflectors.derivative(self, program, primals, tangents)
 
 
 class HouseholderProduct(Factorization):
@@ -796,7 +804,15 @@ class HouseholderProduct(Factorization):
     def stablehlo(self, hlo: Any, a: Any, taus: Any) -> list[Any]:
         return lapack.call(hlo, self.name, "orgqr", (a, taus), hlo.out, a.ndim - 2)
 
-    jvp = cannot("differentiate qr, which uses it")
+    def jvp(self, primals: Any, tangents: Any) -> tuple[list[Any], list[Any]]:
+        def program(_: Any, a: Any, taus: Any) -> list[Any]:
+            m, n = a.shape[-2:]
+            v, t = _compact(a, taus)
+            top = adjoint(block(v, (0, n), (0, v.shape[-1])))
+            start = block(identity(a), (0, m), (0, n))
+            return [basis.sub(start, times(v, times(t, top)))]
+
+        return reflectors.derivative(self, program, primals, tangents)
 
 
 @public
@@ -854,7 +870,29 @@ class Ormqr(Factorization):
             left=str(self.left).lower(), transpose=str(self.transpose_q).lower(),
         )  # fmt: skip
 
-    jvp = cannot("multiply with qr's Q, which is differentiable")
+    def jvp(self, primals: Any, tangents: Any) -> tuple[list[Any], list[Any]]:
+        def program(_: Any, a: Any, taus: Any, c: Any) -> list[Any]:
+            v, t = _compact(a, taus)
+            t = adjoint(t) if self.transpose_q else t
+            if self.left:
+                moved = times(v, times(t, times(adjoint(v), c)))
+            else:
+                moved = times(times(times(c, v), t), adjoint(v))
+            return [basis.sub(c, moved)]
+
+        return reflectors.derivative(self, program, primals, tangents)
+
+
+def _compact(a: Any, taus: Any) -> tuple[Any, Any]:
+    """(V, T): the reflectors in a's first columns multiply to I - V T Vᴴ.
+
+    With D = diag τ and U the strict upper triangle of VᴴV, T is (I + D U)⁻¹ D.
+    """
+    size = (0, a.shape[-2]), (0, taus.shape[-1])
+    v = basis.add(triangle(block(a, *size), -1), block(identity(a), *size))
+    scaled = basis.mul(as_column(taus), times(adjoint(v), v))
+    solve_upper = TriangularSolve(True, False, False, False, True)
+    return v, solve_upper(scaled, on_diagonal(taus))
 
 
 @public

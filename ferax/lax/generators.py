@@ -1,7 +1,8 @@
 """Random bits from XLA's own generators: rng_bit_generator, rng_uniform.
 
-They are not what `ferax.random` draws from. `rng_bit_generator` gives the same bits for the same
-key, but which ones is up to the platform; it is compiled when called eagerly too.
+They are not what `ferax.random` draws from, unless the key is one of `rbg`. `rng_bit_generator`
+gives the same bits for the same key, but which ones is up to the platform; it is compiled when
+called eagerly too.
 """
 
 from __future__ import annotations
@@ -63,22 +64,7 @@ class RngBitGenerator(Primitive):
         return engine().hot(self, (Aval(key.shape, key.dtype),))(key)  # type: ignore[no-any-return]
 
     def stablehlo(self, hlo: Any, key: Any) -> list[Any]:
-        words, narrow = key, key.dtype == _UINT32
-        state = Aval((2,), _UINT64)
-        if narrow:
-            pairs = hlo.reshape(key, (2, 2))
-            words = hlo.emit("bitcast_convert", (pairs,), state)
-        algorithm = _MNEMONICS[self.algorithm]
-        after, bits = hlo.emit(
-            "rng_bit_generator",
-            (words,),
-            [state, hlo.out[1]],
-            f"rng_algorithm = #stablehlo<rng_algorithm {algorithm}>",
-        )
-        if narrow:
-            pairs = hlo.emit("bitcast_convert", (after,), Aval((2, 2), _UINT32))
-            after = hlo.reshape(pairs, (4,))
-        return [after, bits]
+        return generated(hlo, key, hlo.out[1], self.algorithm)
 
     def jvp(self, primals: Any, tangents: Any) -> tuple[list[Any], list[Any]]:
         outs = self.bind(*primals)
@@ -86,6 +72,25 @@ class RngBitGenerator(Primitive):
 
     def batch(self, axis: Any, args: Any, dims: Any) -> tuple[list[Any], list[Any]]:
         return in_turn(self.bind, axis.size, args, dims), [0, 0]
+
+
+def generated(hlo: Any, key: Any, bits: Aval, algorithm: RandomAlgorithm) -> list[Any]:
+    """The new key and bits of this aval, by one of XLA's generators."""
+    words, narrow = key, key.dtype == _UINT32
+    state = Aval((2,), _UINT64)
+    if narrow:
+        pairs = hlo.reshape(key, (2, 2))
+        words = hlo.emit("bitcast_convert", (pairs,), state)
+    after, made = hlo.emit(
+        "rng_bit_generator",
+        (words,),
+        [state, bits],
+        f"rng_algorithm = #stablehlo<rng_algorithm {_MNEMONICS[algorithm]}>",
+    )
+    if narrow:
+        pairs = hlo.emit("bitcast_convert", (after,), Aval((2, 2), _UINT32))
+        after = hlo.reshape(pairs, (4,))
+    return [after, made]
 
 
 class RngUniform(Primitive):

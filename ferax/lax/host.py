@@ -175,12 +175,36 @@ class IOCallback(Callback, interned=False):
         return in_turn(self.bind, axis.size, args, dims), [0] * len(self.results)
 
 
+class DebugEffect:
+    """What a debug callback does to the world: it shows something, at any time."""
+
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other)
+
+    def __hash__(self) -> int:
+        return hash(type(self))
+
+    def __repr__(self) -> str:
+        return "Debug"
+
+
+class OrderedDebugEffect(DebugEffect):
+    """What an ordered debug callback does: it shows something after those before it."""
+
+    def __repr__(self) -> str:
+        return "OrderedDebug"
+
+
 class DebugCallback(Callback, interned=False):
     """A call of a function that only looks: transformations pass it by."""
 
     in_order: bool = False  # type: ignore[misc]
     name = "debug_callback"
     effects = True
+
+    @property
+    def effect(self) -> DebugEffect:
+        return OrderedDebugEffect() if self.in_order else DebugEffect()
 
     def batch(self, axis: Any, args: Any, dims: Any) -> tuple[list[Any], list[Any]]:
         return in_turn(self.bind, axis.size, args, dims), []

@@ -222,6 +222,8 @@ class Gather(Indexed):
     def fill(self, dtype: Any) -> np.ndarray:
         """What is read out of bounds: NaN, or the extreme value of an integer."""
         carrier = dtypes.carrier(dtype)
+        if isinstance(self.fill_value, bytes):
+            return np.frombuffer(self.fill_value, carrier)[0]  # type: ignore[no-any-return]
         if self.fill_value is not None:
             return np.asarray(self.fill_value).astype(carrier)
         if dtypes.is_inexact(dtype):
@@ -824,8 +826,18 @@ class ScatterMax(ScatterExtremum):
 # -- public ----------------------------------------------------------------------------------
 
 
-def scalar_fill(value: Any) -> Any:
-    """A fill value as a Python number, hashable and equal to itself also if it is NaN."""
+def scalar_fill(value: Any, dtype: Any) -> Any:
+    """A fill value as a Python number, hashable and equal to itself also if it is NaN.
+
+    Of random keys, whose carriers are not numbers: the bytes of words with all bits set.
+    """
+    if dtypes.is_key(dtype):
+        if value is not None:
+            raise TypeError(
+                "random keys have no fill value: out of bounds are words with all bits set; got "
+                f"fill_value={value!r}"
+            )
+        return b"\xff" * dtype.itemsize
     if value is None or isinstance(value, (bool, int)):
         return value
     number = value.item() if hasattr(value, "item") else value
@@ -872,7 +884,7 @@ def gather(
     indices = to_array(start_indices, "gather", "start_indices")
     numbers = GatherDimensionNumbers(*map(integers, dimension_numbers))
     parsed = PROMISE if mode is None else GatherScatterMode.from_any(mode)
-    fill = scalar_fill(fill_value) if parsed is DROP else None
+    fill = scalar_fill(fill_value, x.dtype) if parsed is DROP else None
     op = Gather(
         numbers,
         integers(slice_sizes),

@@ -31,6 +31,7 @@ from ferax.lax.bodies import permuted, run_operation, trace_body
 from ferax.lax.reversible import linearize_while
 from ferax.lax.scanning import check_carry, promote_weak, scan
 from ferax.lax.shape import concatenate
+from ferax.shapes import canonical_axis
 from ferax.transforms.arguments import name_of
 from ferax.transforms.batching import batch_jaxpr, to_front, vmap
 from ferax.transforms.forward import jvp_jaxpr
@@ -257,7 +258,7 @@ def while_loop(
     leaves, tree = flatten(init_val)
     leaves = [to_array(x, "while_loop", "a leaf of init_val") for x in leaves]
     if config.disable_jit:
-        value = init_val
+        value = unflatten(tree, leaves)
         while bool(cond_fun(value)):
             value = body_fun(value)
         return value
@@ -318,6 +319,8 @@ def fori_loop(
     >>> lax.fori_loop(0, 5, lambda i, total: total + i, 0)
     Array(10, dtype=int32, weak_type=True)
     """
+    if not callable(body_fun):
+        raise TypeError(f"fori_loop needs a function of (i, value); got {body_fun!r}")
     try:
         first, last = operator.index(lower), operator.index(upper)
     except TypeError:
@@ -377,6 +380,8 @@ def map(f: Callable[[Any], Any], xs: Any, *, batch_size: int | None = None) -> A
     >>> lax.map(lambda x: x + 1, jnp.arange(3))
     Array([1, 2, 3], dtype=int32)
     """
+    if not callable(f):
+        raise TypeError(f"map needs a function; got {f!r}")
     if batch_size is None:
         return scan(lambda _, x: (None, f(x)), None, xs)[1]
     leaves, tree = flatten(xs)
@@ -431,7 +436,7 @@ def associative_scan(
     leaves = [to_array(x, "associative_scan", "an element") for x in leaves]
     if not leaves:
         return elems
-    axis = range(leaves[0].ndim)[axis]
+    axis = canonical_axis(axis, leaves[0].ndim, "associative_scan")
     if len({x.shape[axis] for x in leaves}) > 1:
         listing = ", ".join(x.aval.short() for x in leaves)
         raise ValueError(

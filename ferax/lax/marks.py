@@ -59,3 +59,14 @@ def optimization_barrier(operand: Any) -> Any:
     return unflatten(
         tree, Barrier().bind(*[to_array(x, "optimization_barrier") for x in leaves])
     )
+
+
+@public
+def stage(x: Any, /) -> Any:
+    """A number or NumPy array as an Array of the function being traced; Arrays as they are.
+
+    >>> from ferax import lax
+    >>> lax.stage(3)
+    Array(3, dtype=int32, weak_type=True)
+    """
+    return to_array(x, "stage")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import wraps
-from typing import Any
+from typing import Any, NamedTuple
 
 from ferax.core.avals import Aval, Zero
 from ferax.core.basis import moveaxis, stage_closed
@@ -21,9 +21,44 @@ from ferax.transforms.arguments import FlatCall, name_of
 from ferax.transforms.batching import batch_jaxpr
 from ferax.transforms.forward import jvp_jaxpr
 from ferax.transforms.reverse import backward_pass, linearize_jaxpr
+from ferax.transforms.staging import resolve_arguments
 from ferax.tree_util import flatten, unflatten
 
-Policy = Callable[..., bool]
+# -- what policies answer --------------------------------------------------------------------
+
+
+class _Answer:
+    def __init__(self, name: str, keeps: bool):
+        self.name, self.keeps = name, keeps
+
+    def __bool__(self) -> bool:
+        return self.keeps
+
+    def __repr__(self) -> str:
+        return self.name
+
+
+Saveable = _Answer("Saveable", True)  # as True
+Recompute = _Answer("Recompute", False)  # as False
+
+
+class Offloadable(NamedTuple):
+    """Kept, but in another memory: `Offloadable("device", "pinned_host")`."""
+
+    src: str
+    dst: str
+
+    def __bool__(self) -> bool:
+        raise NotImplementedError(
+            f"checkpoint: a policy answered {self}, but values are kept where they are computed; "
+            "answer Saveable or Recompute"
+        )
+
+
+Policy = Callable[..., Any]
+
+
+# -- the operation ---------------------------------------------------------------------------
 
 
 class Checkpoint(Primitive, interned=False):
@@ -210,6 +245,7 @@ def checkpoint(
     prevent_cse: bool = True,
     policy: Policy | None = None,
     static_argnums: int | Sequence[int] = (),
+    static_argnames: str | Sequence[str] = (),
     concrete: bool = False,
 ) -> Callable[..., Any]:
     """`fun`, whose intermediate values are computed again for the backward pass, not kept.
@@ -218,7 +254,7 @@ def checkpoint(
       fun: function of arrays (or pytrees of them).
       prevent_cse: accepted; the recomputation is always kept apart from the first one.
       policy: decides by operation what is kept after all; see `checkpoint_policies`.
-      static_argnums: positional arguments that are Python values.
+      static_argnums, static_argnames: arguments that are Python values.
 
     Returns:
       A function with the same results and derivatives.
@@ -230,27 +266,37 @@ def checkpoint(
     if concrete:
         raise NotImplementedError("checkpoint: concrete=True")
     if fun is None:
-        return lambda f: checkpoint(f, policy=policy, static_argnums=static_argnums)
-    static = (
-        (static_argnums,) if isinstance(static_argnums, int) else tuple(static_argnums)
+        return lambda f: checkpoint(
+            f,
+            policy=policy,
+            static_argnums=static_argnums,
+            static_argnames=static_argnames,
+        )
+    for function in (fun, policy):
+        if function is not None and not callable(function):
+            raise TypeError(f"checkpoint needs a function; got {function!r}")
+    static, names = resolve_arguments(
+        "checkpoint", fun, static_argnums, static_argnames, "static"
     )
 
     @wraps(fun)
     @public
     def checkpointed(*args: Any, **kwargs: Any) -> Any:
-        if state.trace is None:
-            return fun(*args, **kwargs)
         places = {i % len(args) for i in static} if args else set()
         dynamic = tuple(a for i, a in enumerate(args) if i not in places)
-        leaves, tree = flatten((dynamic, kwargs))
+        known = {k: v for k, v in kwargs.items() if k in names}
+        moving_kwargs = {k: v for k, v in kwargs.items() if k not in names}
+        leaves, tree = flatten((dynamic, moving_kwargs))
         leaves = [to_array(x, "checkpoint", "an argument") for x in leaves]
 
         def inner(*xs: Any) -> Any:
             rest, named = unflatten(tree, xs)
             moving = iter(rest)
             full = [a if i in places else next(moving) for i, a in enumerate(args)]
-            return fun(*full, **named)
+            return fun(*full, **named, **known)
 
+        if state.trace is None:
+            return inner(*leaves)
         call = FlatCall("checkpoint", inner)
         jaxpr, consts = stage(call, [x.aval for x in leaves], name_of(fun))
         outs = Checkpoint(jaxpr.closed(), policy).bind(*consts, *leaves)

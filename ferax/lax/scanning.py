@@ -18,7 +18,7 @@ from ferax.config import config
 from ferax.core.array import Concrete
 from ferax.core.avals import Aval, LinearInput, Zero
 from ferax.core.basis import add_tangents, instantiate, moveaxis, stage_closed, zeros
-from ferax.core.jaxpr import Eqn, Jaxpr, Var, derived, eval_jaxpr, prune
+from ferax.core.jaxpr import Jaxpr, Var, derived, eval_jaxpr, prune
 from ferax.core.primitive import Primitive
 from ferax.core.tracing import to_array
 from ferax.errors import public
@@ -31,6 +31,8 @@ from ferax.lax.bodies import (
     run_operation,
     trace_body,
 )
+from ferax.lax.residuals import loop_invariant, slimmed
+from ferax.lax.shape import integers
 from ferax.transforms.arguments import name_of
 from ferax.transforms.batching import batch_jaxpr, to_front
 from ferax.transforms.forward import jvp_jaxpr
@@ -227,14 +229,14 @@ class Scan(Primitive, interned=False):
         plan = derived(_ScanPlan, self.body, full, self.n_consts, self.n_carry)
         results = self.like(plan.forward, self.n_consts, self.n_carry).bind(*primals)
         n_out = len(self.body.outvars)
-        outs, stacked = results[:n_out], results[n_out:]
+        outs = results[:n_out]
         groups = self.parts(range(len(primals)))
         t_consts, t_carry, t_xs = [
             [instantiate(tangents[i]) for i in g if full[i]] for g in groups
         ]
         fixed = [primals[i] for i in plan.const_sources]
         fixed += eval_jaxpr(plan.hoisted, (), primals[: self.n_consts])
-        rows = [primals[i] if own else stacked[i] for own, i in plan.row_sources]
+        rows = [primals[i] if own else results[i] for own, i in plan.row_sources]
         op = self.like(plan.linear, len(fixed) + len(t_consts), len(t_carry))
         touts = iter(op.bind(*fixed, *t_consts, *t_carry, *rows, *t_xs))
         return outs, [
@@ -316,17 +318,23 @@ class _ScanPlan:
     ):
         n_ys = len(body.outvars) - n_carry
         forward, linear, out_nonzero = linearize_jaxpr(body, nonzero)
+        n_out = n_carry + n_ys
+        forward, linear = slimmed(forward, linear, n_consts, n_carry, n_out)
         carry_nonzero = nonzero[n_consts : n_consts + n_carry]
         wanted = [*carry_nonzero, *out_nonzero[n_carry:]]
         self.out_nonzero = tuple(wanted)
-        n_out = n_carry + n_ys
         inputs = {v: i for i, v in enumerate(forward.invars)}
         n_res = len(forward.outvars) - n_out
-        stored: dict[Any, int] = {}
-        self.const_sources: list[int] = []
+        stored: list[Any] = []
+        # where a row is found: among the primals or among the forward scan's results
         self.row_sources: list[tuple[bool, int]] = []
+        rows: dict[Any, tuple[bool, int]] = {
+            v: (False, i) for i, v in enumerate(forward.outvars[:n_out]) if i >= n_carry
+        }
+        rows |= {v: (True, i) for v, i in inputs.items() if i >= n_consts + n_carry}
+        self.const_sources: list[int] = []
         const_places, hoisted_places, row_places = [], [], []
-        fixed, fixed_eqns = _loop_invariant(forward, n_consts)
+        fixed, fixed_eqns = loop_invariant(forward, n_consts)
         hoisted = []
         for place, v in enumerate(forward.outvars[n_out:]):
             i = inputs.get(v) if type(v) is Var else None
@@ -337,14 +345,13 @@ class _ScanPlan:
                 hoisted.append(v)
                 hoisted_places.append(place)
             else:
-                own = i is not None and i >= n_consts + n_carry
-                self.row_sources.append(
-                    (True, i) if own else (False, stored.setdefault(v, len(stored)))  # type: ignore[arg-type]
-                )
+                if v not in rows:
+                    rows[v] = (False, n_out + len(stored))
+                    stored.append(v)
+                self.row_sources.append(rows[v])
                 row_places.append(place)
-        self.forward = Jaxpr(
-            forward.invars, [*forward.outvars[:n_out], *stored], forward.eqns
-        )
+        outs = [*forward.outvars[:n_out], *stored]
+        self.forward, _ = prune(Jaxpr(forward.invars, outs, forward.eqns))
         self.hoisted, _ = prune(Jaxpr(forward.invars[:n_consts], hoisted, fixed_eqns))
         const_places += hoisted_places
         t_counts = [
@@ -354,18 +361,6 @@ class _ScanPlan:
         t_places = [list(range(s, s + n)) for s, n in zip(t_start, t_counts)]
         order = [*const_places, *t_places[0], *t_places[1], *row_places, *t_places[2]]
         self.linear = permuted(_filled(linear, out_nonzero, wanted, body), order)
-
-
-def _loop_invariant(body: Jaxpr, n_consts: int) -> tuple[set[Var], list[Eqn]]:
-    """What is the same in every step: variables, and the equations that give them."""
-    fixed = set(body.invars[:n_consts])
-    eqns = []
-    for eqn in body.eqns:
-        depends = any(type(v) is Var and v not in fixed for v in eqn.inputs)
-        if not depends and not eqn.op.effects:
-            fixed.update(eqn.outputs)
-            eqns.append(eqn)
-    return fixed, eqns
 
 
 def _filled(
@@ -476,6 +471,8 @@ def scan(
     """
     if not callable(f):
         raise TypeError(f"scan needs a function of (carry, x); got {f!r}")
+    if integers([unroll], "scan: unroll")[0] < 0:
+        raise ValueError(f"scan: unroll must not be negative; got {unroll}")
     x_leaves, x_tree = flatten(xs)
     x_leaves = [to_array(x, "scan", "a leaf of xs") for x in x_leaves]
     length = _scan_length(x_leaves, x_tree, length)
@@ -494,7 +491,7 @@ def scan(
         carry = promoted
     check_carry("scan", f, carry_tree, [c.aval for c in carry], inner, body.out_avals)
     n_carry = len(carry)
-    steps = length if unroll is True else max(1, int(unroll))
+    steps = length if unroll is True else max(1, unroll)
     op = Scan(
         body.jaxpr,
         len(body.consts),
@@ -517,7 +514,7 @@ def _scan_length(leaves: list[Any], tree: Any, length: int | None) -> int:
             )
     sizes = {x.shape[0] for x in leaves}
     if length is not None:
-        sizes.add(int(length))
+        sizes.add(*integers([length], "scan: length"))
     if len(sizes) > 1:
         listing = ", ".join(
             f"xs{leaf_path(tree, i)}: {x.aval.short()}" for i, x in enumerate(leaves)

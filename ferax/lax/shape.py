@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from ferax import dtypes, shapes
+from ferax import dtypes, errors, shapes
 from ferax.core import basis
 from ferax.core.array import Concrete
 from ferax.core.avals import Aval, LinearInput, Shape
@@ -41,9 +41,16 @@ __all__ = [
 ]  # fmt: skip
 
 
-def integers(values: Any) -> tuple[int, ...]:
+def integers(values: Any, what: str = "sizes, axes and indices") -> tuple[int, ...]:
     """Sizes, axes or indices as a tuple of Python integers."""
-    return tuple(map(operator.index, values))
+    try:
+        return tuple(map(operator.index, values))
+    except errors.TracerIntegerConversionError:
+        raise
+    except TypeError:
+        raise TypeError(
+            f"{what} must be a sequence of integers; got {values!r}"
+        ) from None
 
 
 def align_mapped(
@@ -115,7 +122,9 @@ def reshape(
     refuse_sharding("reshape", out_sharding)
     if dimensions is not None:
         x = basis.permute(x, integers(dimensions))
-    return basis.reshape(x, integers(new_sizes))
+    return basis.reshape(
+        x, integers(new_sizes if np.iterable(new_sizes) else [new_sizes])
+    )
 
 
 @public

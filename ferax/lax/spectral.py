@@ -26,7 +26,7 @@ from ferax.core.primitive import cannot
 from ferax.core.tracing import to_array
 from ferax.errors import public
 from ferax.lax import elementwise as el
-from ferax.lax import lapack
+from ferax.lax import lapack, reflectors
 from ferax.lax.factorizations import solve, symmetrized
 from ferax.lax.matrices import (
     Factorization,
@@ -42,9 +42,10 @@ from ferax.lax.matrices import (
     over,
     times,
     transposed,
+    triangle,
 )
 from ferax.lax.reduction import ArgMax
-from ferax.lax.shape import Concatenate, Iota
+from ferax.lax.shape import Concatenate, Iota, Rev
 
 _INT = lapack.INT
 _REAL, _IMAG, _COMPLEX = el.Real(), el.Imag(), el.Complex()
@@ -566,7 +567,9 @@ class Schur(Factorization):
         ok = lapack.succeeded(hlo, info)
         return [lapack.nan_unless(hlo, ok, x) for x in (t, z)[: len(hlo.out)]]
 
-    jvp = cannot("its derivative is not implemented; that of eig is")
+    jvp = cannot(
+        "the phases of its vectors, on which T depends, are LAPACK's choice; differentiate eig"
+    )
 
 
 @public
@@ -626,7 +629,11 @@ class Hessenberg(Factorization):
         )  # fmt: skip
         return [h, taus]
 
-    jvp = cannot("its derivative is not implemented")
+    def jvp(self, primals: Any, tangents: Any) -> tuple[list[Any], list[Any]]:
+        def program(h: Any, _: Any, a: Any) -> tuple[Any, Any]:
+            return reflectors.reduced(a, _real(diagonal(h, -1)), 1, two_sided=True)
+
+        return reflectors.derivative(self, program, primals, tangents)
 
 
 @public
@@ -686,7 +693,26 @@ class Tridiagonal(Factorization):
         )  # fmt: skip
         return outs
 
-    jvp = cannot("its derivative is not implemented")
+    def jvp(self, primals: Any, tangents: Any) -> tuple[list[Any], list[Any]]:
+        return reflectors.derivative(self, self.program, primals, tangents)
+
+    def program(self, _: Any, d: Any, e: Any, taus: Any, a: Any) -> list[Any]:
+        """The Hessenberg form of the whole matrix, turned about so that the half read is below."""
+
+        def about(x: Any, *axes: int) -> Any:
+            return x if self.lower else Rev(axes)(x)
+
+        row, column = a.ndim - 2, a.ndim - 1
+        x = about(a, row, column)
+        strict = triangle(x, -1)
+        middle = on_diagonal(_real(diagonal(x)))
+        if middle.dtype != x.dtype:
+            middle = basis.convert(middle, x.dtype)
+        whole = basis.add(basis.add(strict, adjoint(strict)), middle)
+        form, taus = reflectors.reduced(whole, about(e, row), 1, two_sided=True)
+        d, e = _real(diagonal(form)), _real(diagonal(form, -1))
+        packed = basis.add(triangle(form), basis.sub(x, triangle(x)))
+        return [about(packed, row, column), *(about(v, row) for v in (d, e, taus))]
 
 
 @public

@@ -22,7 +22,7 @@ from ferax import dtypes, shapes
 from ferax.core import basis
 from ferax.core.array import Array, Concrete, engine, owned
 from ferax.core.avals import Aval
-from ferax.core.tracing import Tracer, aval_of, state, to_array
+from ferax.core.tracing import Tracer, aval_of, state, to_array, unmasked
 from ferax.errors import public
 from ferax.lax.elementwise import Floor
 from ferax.lax.shape import Concatenate, Iota
@@ -169,7 +169,7 @@ def _checked_scalar(x: Any) -> Any:
 
 
 def _from_numpy(x: Any, dtype: Any, given: Any = None) -> Any:
-    host = np.asarray(x)
+    host = unmasked(x)
     if host.dtype.kind in "OSUMm" or (
         host.dtype.kind == "V" and host.dtype.fields is not None
     ):
@@ -318,6 +318,9 @@ def astype(
 def from_dlpack(x: Any, /, *, device: Any = None, copy: bool | None = None) -> Array:
     """The array behind an object of another library that offers `__dlpack__`.
 
+    Raises:
+      ValueError: copy=False; memory in which others may write is never shared.
+
     >>> import numpy as np
     >>> import ferax.numpy as jnp
     >>> jnp.from_dlpack(np.arange(3))
@@ -325,12 +328,18 @@ def from_dlpack(x: Any, /, *, device: Any = None, copy: bool | None = None) -> A
     """
     if isinstance(x, Array):
         return array(x, copy=builtins.bool(copy), device=device)
-    if x.__dlpack_device__()[0] not in (
-        1,
-        13,
-    ):  # not in host memory (kDLCPU, kDLCUDAHost)
+    if copy is False:
+        raise ValueError(
+            "from_dlpack: copy=False, but the owner may write into its memory later, and "
+            "Arrays never change; leave out copy"
+        )
+    if x.__dlpack_device__()[0] not in (1, 13):  # kDLCPU, kDLCUDAHost
         return placed(engine().from_dlpack(x), device)
-    return placed(_from_numpy(np.from_dlpack(x), None), device)
+    try:
+        host = np.from_dlpack(x)
+    except (BufferError, RuntimeError):  # a dtype that NumPy does not have
+        host = engine().from_dlpack(x).host()
+    return placed(_from_numpy(host, None), device)
 
 
 @public

@@ -18,7 +18,6 @@ integers, too.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -29,7 +28,7 @@ from ferax.core import basis
 from ferax.core.array import Array, Concrete
 from ferax.core.avals import Aval, Shape
 from ferax.core.tracing import state, to_array
-from ferax.errors import public
+from ferax.errors import public, warn
 from ferax.lax import indexing as lax_indexing
 from ferax.lax.applying import apply_elementwise, scatter_apply_points
 from ferax.lax.dynamic import DynamicSlice, DynamicUpdateSlice
@@ -422,12 +421,11 @@ def _check_values(x: Any, values: Any, kind: _Kind) -> None:
             f"{x.aval.short()}"
         )
     if _rank(values.dtype) > _rank(x.dtype):
-        warnings.warn(
+        warn(
             f"scatter inputs have incompatible types: x.at[…].{kind.name} casts values from "
             f"dtype={values.dtype.name} to dtype={x.dtype.name}, which loses information. Convert "
             "x or the values with .astype(…); in future this will be an error.",
             FutureWarning,
-            stacklevel=6,
         )
 
 
@@ -462,7 +460,7 @@ def _write_spans(x: Any, parts: Sequence[Any], new: Any) -> Any:
     ]
     spans = [s if s.size > 1 else Span(s.start, 1, s.size) for s in spans]
     if block.shape == x.shape:
-        return block
+        return basis.convert(block, x.dtype, x.aval.weak_type)
     if all(s.step == 1 for s in spans):
         starts = [
             Concrete(Aval((), _INT32), np.asarray(s.start, _INT32)) for s in spans
@@ -818,5 +816,6 @@ def _get(
     parsed = PROMISE if mode is None else GatherScatterMode.from_any(mode)
     return read(
         x, parse(x.aval, index, strict=False, wrap=wrap), mode=parsed,
-        fill_value=scalar_fill(fill_value), wrap=wrap, is_sorted=is_sorted, is_unique=is_unique,
+        fill_value=scalar_fill(fill_value, x.dtype), wrap=wrap, is_sorted=is_sorted,
+        is_unique=is_unique,
     )  # fmt: skip

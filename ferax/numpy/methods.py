@@ -129,25 +129,37 @@ def _operators() -> dict[str, Callable[..., Any]]:
 def _reshape(self: Any, *args: Any, order: str = "C", out_sharding: Any = None) -> Any:
     """`jnp.reshape(x, shape)`; the sizes may also be given one by one."""
     shape = args[0] if len(args) == 1 else args
-    return shaping.reshape(self, shape, order, out_sharding=out_sharding)
+    try:
+        return shaping.reshape(self, shape, order, out_sharding=out_sharding)
+    except Exception as error:
+        raise _folded(error)  # folded; whole: ferax.config.update("traceback_filtering", "off")  # fmt: skip  # noqa: E501, B904
 
 
 def _transpose(self: Any, *args: Any) -> Any:
     """`jnp.transpose(x, axes)`; the axes may also be given one by one."""
-    if not args or args == (None,):
-        return shaping.transpose(self)
-    axes: Any = args[0] if len(args) == 1 and np.iterable(args[0]) else args
-    return shaping.transpose(self, axes)
+    axes: Any = args or None
+    if len(args) == 1 and (args[0] is None or np.iterable(args[0])):
+        axes = args[0]
+    try:
+        return shaping.transpose(self, axes)
+    except Exception as error:
+        raise _folded(error)  # folded; whole: ferax.config.update("traceback_filtering", "off")  # fmt: skip  # noqa: E501, B904
 
 
 def _flatten(self: Any, order: str = "C", *, out_sharding: Any = None) -> Any:
     """The elements as a vector."""
-    return shaping.ravel(self, order, out_sharding=out_sharding)
+    try:
+        return shaping.ravel(self, order, out_sharding=out_sharding)
+    except Exception as error:
+        raise _folded(error)  # folded; whole: ferax.config.update("traceback_filtering", "off")  # fmt: skip  # noqa: E501, B904
 
 
 def _astype(self: Any, dtype: Any, copy: bool = False, device: Any = None) -> Any:
     """`jnp.astype(x, dtype)`"""
-    return creation.astype(self, dtype, copy=copy, device=device)
+    try:
+        return creation.astype(self, dtype, copy=copy, device=device)
+    except Exception as error:
+        raise _folded(error)  # folded; whole: ferax.config.update("traceback_filtering", "off")  # fmt: skip  # noqa: E501, B904
 
 
 @public
@@ -228,7 +240,10 @@ def _contains(self: Any, other: Any) -> Any:
 
 def _clip(self: Any, min: Any = None, max: Any = None) -> Any:
     """`jnp.clip(x, min, max)`"""
-    return ufuncs.clip(self, min, max)
+    try:
+        return ufuncs.clip(self, min, max)
+    except Exception as error:
+        raise _folded(error)  # folded; whole: ferax.config.update("traceback_filtering", "off")  # fmt: skip  # noqa: E501, B904
 
 
 def _compress(
@@ -298,7 +313,10 @@ def _matrix_transposed(self: Any) -> Any:
 
 
 def _getitem(self: Any, index: Any) -> Any:
-    return indexing.getitem(self, index)
+    try:
+        return indexing.getitem(self, index)
+    except Exception as error:
+        raise _folded(error)  # folded; whole: ferax.config.update("traceback_filtering", "off")  # fmt: skip  # noqa: E501, B904
 
 
 _METHODS: dict[str, Callable[..., Any]] = {

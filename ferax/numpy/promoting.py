@@ -11,7 +11,6 @@ Everything here is on the path of each eager call: no generic helpers, tables in
 
 from __future__ import annotations
 
-import warnings
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -22,6 +21,7 @@ from ferax.core import basis
 from ferax.core.array import Array, Concrete
 from ferax.core.avals import Aval
 from ferax.core.tracing import to_array
+from ferax.errors import warn
 
 _SCALARS = dtypes.SCALAR_AVALS
 _FLOAT32, _FLOAT64 = np.dtype(np.float32), np.dtype(np.float64)
@@ -179,7 +179,7 @@ def check_ranks(who: str, arrays: Any) -> None:
     )
     if policy == "raise":
         raise ValueError(text)
-    warnings.warn(text, stacklevel=3)
+    warn(text)
 
 
 def inexact_dtype(dtype: Any) -> Any:

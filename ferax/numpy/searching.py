@@ -113,8 +113,8 @@ def take(
     parts: list[Any] = [Span(0, 1, d) for d in x.shape]
     parts[axis] = Places(i)
     return read(
-        x, Parsed(x.shape, parts), mode=parsed, fill_value=scalar_fill(fill_value), wrap=wrap,
-        is_sorted=bool(indices_are_sorted), is_unique=bool(unique_indices),
+        x, Parsed(x.shape, parts), mode=parsed, fill_value=scalar_fill(fill_value, x.dtype),
+        wrap=wrap, is_sorted=bool(indices_are_sorted), is_unique=bool(unique_indices),
     )  # fmt: skip
 
 
@@ -185,7 +185,7 @@ def take_along_axis(
     if i.size == 0:
         return basis.full(i.shape, 0, x.dtype)
     numbers, vectors = along(x, i, axis, wrap)
-    fill = scalar_fill(fill_value) if parsed is DROP else None
+    fill = scalar_fill(fill_value, x.dtype) if parsed is DROP else None
     return Gather(numbers, (1,) * x.ndim, False, False, parsed, fill)(x, vectors)
 
 

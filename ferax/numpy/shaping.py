@@ -154,6 +154,8 @@ def transposed(x: Any, axes: Any = None) -> Any:
     ndim = x.ndim
     if axes is None:
         return x if ndim < 2 else Permute(tuple(range(ndim))[::-1])(x)
+    if not np.iterable(axes):
+        raise TypeError(f"transpose: axes must be a sequence of integers; got {axes!r}")
     order = tuple([canonical_axis(i, ndim, "transpose") for i in axes])
     return basis.permute(x, order) if len(order) == ndim else Permute(order)(x)
 

@@ -1,7 +1,8 @@
 """Random numbers: explicit keys, and functions that turn one key into an array.
 
 A key is a value. The same key gives the same numbers, on every device and under every
-transformation; new keys come from `split` and `fold_in`.
+transformation, unless it was made for a generator of the compiler's (`keys` tells which); new
+keys come from `split` and `fold_in`.
 
 >>> from ferax import random
 >>> key = random.key(42)

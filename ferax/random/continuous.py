@@ -21,7 +21,7 @@ from ferax.core.avals import Shape
 from ferax.core.basis import broadcast_to, convert, select
 from ferax.core.tracing import to_array
 from ferax.errors import public
-from ferax.lax import bits as random_bits
+from ferax.lax import keys as random_keys
 from ferax.lax.shape import refuse_sharding, unstack
 from ferax.random.keys import one_key
 
@@ -86,7 +86,7 @@ def bits(
             f"random.bits: dtype must be unsigned, of 8 to 64 bits; got {found}"
         )
     keys, _ = one_key("bits", key)
-    return random_bits.key_bits(
+    return random_keys.key_bits(
         keys, shapes.canonical_shape(shape, "random.bits"), found
     )
 
@@ -96,7 +96,7 @@ def unit_uniform(keys: Any, shape: Shape, dtype: Any) -> Any:
     mantissa = dtypes.finfo(dtype).nmant
     # 8 bits are enough for a bfloat16
     width = max(8, dtypes.itemsize_bits(dtype)) if mantissa >= 8 else 8
-    words = random_bits.key_bits(keys, shape, _UNSIGNED[width])
+    words = random_keys.key_bits(keys, shape, _UNSIGNED[width])
     whole = lax.shift_right_logical(words, width - mantissa)
     return lax.mul(convert(whole, dtype), 2.0**-mantissa)
 
@@ -159,7 +159,7 @@ def draw_normal(keys: Any, shape: Shape, dtype: Any) -> Any:
         real = dtypes.to_real(dtype)
         parts = [
             draw_normal(k, shape, real)
-            for k in unstack(random_bits.split_keys(keys, (2,)))
+            for k in unstack(random_keys.split_keys(keys, (2,)))
         ]
         return lax.mul(lax.complex(*parts), math.sqrt(0.5))
     low = float(np.nextafter(dtype.type(-1), dtype.type(0)))

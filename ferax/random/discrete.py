@@ -24,7 +24,7 @@ from ferax.core.basis import (
 )
 from ferax.core.tracing import to_array
 from ferax.errors import public
-from ferax.lax import bits as random_bits
+from ferax.lax import keys as random_keys
 from ferax.lax.shape import refuse_sharding, unstack
 from ferax.numpy.searching import searchsorted, take
 from ferax.random.continuous import (
@@ -88,9 +88,8 @@ def randint(
         lax.ge(low, high), lax.bitwise_not(broadcast_to(beyond, shape))
     )
     span = select(empty, lax.full_like(span, 1), span)
-    high_bits, low_bits = unstack(
-        random_bits.key_bits(random_bits.split_keys(keys, (2,)), shape, word)
-    )
+    pair = random_keys.split_keys(keys, (2,))
+    high_bits, low_bits = random_keys.bits_of_each(pair, shape, word)
     safe = select(lax.eq(span, lax.full_like(span, 0)), lax.full_like(span, 1), span)
     factor = lax.rem(lax.full_like(span, 1 << 4 * word.itemsize), safe)
     factor = lax.rem(lax.mul(factor, factor), safe)
@@ -113,15 +112,15 @@ def _integers_between(
     word = _word(dtype)
     bits = 8 * word.itemsize
     factor = (2 ** (bits // 2) % span) ** 2 % 2**bits % span
-    pair = random_bits.split_keys(keys, (2,))
+    pair = random_keys.split_keys(keys, (2,))
     if factor:
-        high_bits, low_bits = unstack(random_bits.key_bits(pair, shape, word))
+        high_bits, low_bits = random_keys.bits_of_each(pair, shape, word)
         offset = lax.mul(lax.rem(high_bits, word.type(span)), word.type(factor))
         offset = lax.rem(
             lax.add(offset, lax.rem(low_bits, word.type(span))), word.type(span)
         )
     else:  # the high bits don't count
-        low_bits = random_bits.key_bits(unstack(pair)[1], shape, word)
+        low_bits = random_keys.key_bits(unstack(pair)[1], shape, word)
         offset = low_bits if span == 2**bits else lax.rem(low_bits, word.type(span))
     # in the unsigned dtype additions wrap around as they should
     return convert(lax.add(offset, word.type(low % 2**bits)), dtype)
@@ -258,8 +257,8 @@ def _shuffled(keys: Any, x: Any, axis: int) -> Any:
     """Sort along `axis` by random numbers; again until ties have become unlikely."""
     rounds = math.ceil(3 * math.log(max(1, x.size)) / math.log(2**32 - 1))
     for _ in range(rounds):
-        keys, own = unstack(random_bits.split_keys(keys, (2,)))
-        order = random_bits.key_bits(own, x.shape)
+        keys, own = unstack(random_keys.split_keys(keys, (2,)))
+        order = random_keys.key_bits(own, x.shape)
         _, x = lax.sort_key_val(order, x, axis)
     return x
 

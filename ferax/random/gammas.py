@@ -27,10 +27,11 @@ import numpy as np
 from ferax import dtypes, lax
 from ferax.core.array import Array
 from ferax.core.avals import Shape
-from ferax.core.basis import broadcast_to, convert, select
+from ferax.core.basis import broadcast_to, convert, reshape, select
 from ferax.errors import public
-from ferax.lax import bits as random_bits
+from ferax.lax import keys as random_keys
 from ferax.lax.custom import custom_jvp
+from ferax.lax.custom_mapping import custom_vmap
 from ferax.lax.shape import refuse_sharding, unstack
 from ferax.random.continuous import (
     common_shape,
@@ -69,11 +70,11 @@ def _any(x: Any) -> Any:
 def _rejection_round(d: Any, c: Any, state: Parameters) -> Parameters:
     """One trial for each element that has none accepted yet."""
     keys, cube, active = state
-    new_keys, x_keys, u_keys = unstack(random_bits.split_keys(keys, (3,)), d.ndim)
+    new_keys, x_keys, u_keys = unstack(random_keys.split_keys(keys, (3,)), d.ndim)
 
     def draw(inner: Parameters) -> Parameters:
         own, x, v = inner
-        rest, normal_keys = unstack(random_bits.split_keys(own, (2,)), d.ndim)
+        rest, normal_keys = unstack(random_keys.split_keys(own, (2,)), d.ndim)
         again = lax.le(v, 0.0)
         drawn = draw_normal(normal_keys, (), d.dtype)
         grown = lax.add(lax.mul(drawn, c), 1.0)
@@ -98,13 +99,12 @@ def _rejection_round(d: Any, c: Any, state: Parameters) -> Parameters:
     )
 
 
-@custom_jvp
-def _log_gamma_samples(keys: Any, a: Any) -> Any:
-    """log of a gamma variable for each key and shape parameter."""
+def _by_rejection(keys: Any, a: Any) -> Any:
+    """log of a gamma variable for each key and shape parameter, all at once."""
     small = lax.lt(a, 1.0)
     d = lax.sub(select(small, lax.add(a, 1.0), a), 1.0 / 3)
     c = lax.div(1.0 / 3, lax.sqrt(d))
-    keys, boost_keys = unstack(random_bits.split_keys(keys, (2,)), a.ndim)
+    keys, boost_keys = unstack(random_keys.split_keys(keys, (2,)), a.ndim)
     start = (keys, lax.full_like(d, 1), lax.full(d.shape, True, bool))
     _, cube, _ = lax.while_loop(
         lambda state: _any(state[2]), functools.partial(_rejection_round, d, c), start
@@ -112,6 +112,26 @@ def _log_gamma_samples(keys: Any, a: Any) -> Any:
     boost = lax.neg(lax.div(draw_exponential(boost_keys, (), a.dtype), a))
     sample = lax.add(lax.log(d), lax.log(cube))
     return lax.add(sample, select(small, boost, lax.full_like(boost, 0)))
+
+
+@custom_vmap
+def _in_turn(keys: Any, a: Any) -> Any:
+    """As `_by_rejection`, for keys of which the first would draw for all: one by one."""
+    columns = reshape(keys, (a.size,)), reshape(a, (a.size,))
+    return reshape(lax.map(lambda each: _by_rejection(*each), columns), a.shape)
+
+
+@_in_turn.def_vmap
+def _in_turn_mapped(size: int, mapped: Any, keys: Any, a: Any) -> tuple[Any, bool]:
+    shape = (size, *a.shape[mapped[1] :])
+    return _in_turn(broadcast_to(keys, shape), broadcast_to(a, shape)), True
+
+
+@custom_jvp
+def _log_gamma_samples(keys: Any, a: Any) -> Any:
+    """log of a gamma variable for each key and shape parameter."""
+    known = keys.dtype is random_keys.THREEFRY
+    return _by_rejection(keys, a) if known else _in_turn(keys, a)
 
 
 @_log_gamma_samples.defjvp
@@ -125,7 +145,7 @@ def _log_gamma_jvp(primals: Parameters, tangents: Parameters) -> tuple[Any, Any]
 
 def draw_log_gamma(keys: Any, shape: Shape, a: Any) -> Any:
     """log of gamma variables with the shape parameters `a`, which has the shape `shape`."""
-    return _log_gamma_samples(random_bits.split_keys(keys, shape), a)
+    return _log_gamma_samples(random_keys.split_keys(keys, shape), a)
 
 
 @public
@@ -268,7 +288,7 @@ def _poisson_by_products(keys: Any, mean: Any) -> Any:
 
     def step(state: Parameters) -> Parameters:
         count, own, log_product = state
-        own, draw = unstack(random_bits.split_keys(own, (2,)))
+        own, draw = unstack(random_keys.split_keys(own, (2,)))
         going = convert(lax.gt(log_product, limit), count.dtype)
         u = unit_uniform(draw, shape, _SINGLE)
         return lax.add(count, going), own, lax.add(log_product, lax.log(u))
@@ -297,7 +317,7 @@ def _poisson_by_rejection(keys: Any, mean: Any) -> Any:
 
     def step(state: Parameters) -> Parameters:
         found, accepted, own = state
-        own, *draws = unstack(random_bits.split_keys(own, (3,)))
+        own, *draws = unstack(random_keys.split_keys(own, (3,)))
         u, v = _two_uniforms(draws, shape, mean.dtype)
         us = lax.sub(0.5, lax.abs(u))
         slope = lax.add(lax.div(lax.mul(a, 2.0), us), b)
@@ -384,7 +404,7 @@ def _binomial_by_waiting(keys: Any, n: Any, p: Any) -> Any:
 
     def step(state: Parameters) -> Parameters:
         count, trials, own = state
-        draw, own = unstack(random_bits.split_keys(own, (2,)))
+        draw, own = unstack(random_keys.split_keys(own, (2,)))
         going = convert(lax.le(trials, n), n.dtype)
         u = unit_uniform(draw, shape, n.dtype)
         wait = lax.ceil(lax.div(lax.log(u), log_miss))
@@ -411,7 +431,7 @@ def _binomial_by_rejection(keys: Any, n: Any, p: Any) -> Any:
 
     def step(state: Parameters) -> Parameters:
         found, accepted, own = state
-        own, *draws = unstack(random_bits.split_keys(own, (3,)))
+        own, *draws = unstack(random_keys.split_keys(own, (3,)))
         u, v = _two_uniforms(draws, shape, n.dtype)
         us = lax.sub(0.5, lax.abs(u))
         slope = lax.add(lax.div(lax.mul(a, 2.0), us), b)

@@ -2,12 +2,17 @@
 
 A key is given in either of two forms, and functions answer in the form they were given:
 new-style key arrays (`random.key`, dtype `key<fry>`, shape of the array of keys), and raw
-`uint32[2]` words (`random.PRNGKey`). Inside, all work is done on key arrays (`lax/bits.py`).
+words (`random.PRNGKey`), which belong to the generator `config.default_prng_impl`: `uint32[2]`
+of threefry2x32, `uint32[4]` of rbg. Inside, all work is done on key arrays (`lax/keys.py`).
+
+    generator      bits from        the same on all devices   vmap over keys equals a loop
+    threefry2x32   Threefry         yes                       yes
+    rbg            the compiler's   no                        splitting yes, drawing no
+    unsafe_rbg     the compiler's   no                        no
 """
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import numpy as np
@@ -18,12 +23,12 @@ from ferax.core.array import Array
 from ferax.core.avals import Aval
 from ferax.core.basis import convert
 from ferax.core.tracing import to_array
-from ferax.errors import public
-from ferax.lax import bits as random_bits
+from ferax.errors import public, warn
+from ferax.lax import keys as random_keys
 from ferax.lax.shape import unstack
 
-UINT32 = random_bits.UINT32
-_RAW = Aval((2,), UINT32)
+UINT32 = random_keys.UINT32
+_RAW = {d.impl: Aval((d.words,), UINT32) for d in dtypes.KEY_DTYPES.values()}
 
 
 def _impl_name(impl: Any, dtype: Any = None) -> str:
@@ -35,22 +40,17 @@ def _impl_name(impl: Any, dtype: Any = None) -> str:
     if isinstance(impl, dtypes.KeyDtype):
         impl = impl.impl
     name = config.default_prng_impl if impl is None else str(impl)
-    dtypes.key_dtype(name)
-    if name != "threefry2x32":
-        raise NotImplementedError(
-            f"random: the generator {name!r} is not available; use 'threefry2x32', whose bits "
-            "are the same on every device"
-        )
-    return name
+    return dtypes.key_dtype(name).impl
 
 
 def _seeded(who: str, seed: Any, impl: Any, dtype: Any = None) -> Any:
     """The key array, without axes, of a seed."""
-    _impl_name(impl, dtype)
+    name = _impl_name(impl, dtype)
     if type(seed) is int:
         if not -(2**63) <= seed < 2**64:
             raise OverflowError(f"{who}: a seed has at most 64 bits; got {seed}")
-        return random_bits.known_key(seed if config.enable_x64 else seed & 0xFFFFFFFF)
+        low = seed if config.enable_x64 else seed & 0xFFFFFFFF
+        return random_keys.known_key(low, name)
     x = to_array(seed, f"random.{who}", "seed")
     if x.shape:
         raise TypeError(
@@ -63,7 +63,7 @@ def _seeded(who: str, seed: Any, impl: Any, dtype: Any = None) -> Any:
         raise TypeError(
             f"random.{who}: a seed must be an integer; got {x.aval.short()}"
         )
-    return random_bits.seed_keys(x)
+    return random_keys.seed_keys(x, name)
 
 
 @public
@@ -72,7 +72,10 @@ def key(seed: Any, *, impl: Any = None, dtype: Any = None) -> Array:
 
     Args:
       seed: integer, no axes. 64 bits count with `enable_x64`, else the low 32.
-      impl: name of the generator; "threefry2x32".
+      impl: name of the generator: "threefry2x32" (unless `config.default_prng_impl` says
+        another), "rbg" or "unsafe_rbg". The last two draw by the compiler's own generator: fast
+        on accelerators, but the bits depend on the platform, and under `vmap` over keys the
+        first key draws for all.
       dtype: the key dtype, instead of `impl`.
     Returns:
       Key array of dtype key<fry>, shape ().
@@ -86,7 +89,7 @@ def key(seed: Any, *, impl: Any = None, dtype: Any = None) -> Array:
 
 @public
 def PRNGKey(seed: Any, *, impl: Any = None) -> Array:
-    """A raw key from an integer seed: uint32[2].
+    """A raw key from an integer seed: uint32[2], or uint32[4] of rbg and unsafe_rbg.
 
     As `key`, for programs that handle the words themselves.
 
@@ -97,7 +100,7 @@ def PRNGKey(seed: Any, *, impl: Any = None) -> Array:
     made = _seeded("PRNGKey", seed, impl)
     if config.enable_custom_prng:
         return made
-    return random_bits.unwrap_keys(made)
+    return random_keys.unwrap_keys(made)
 
 
 def as_keys(who: str, keys: Any) -> tuple[Any, bool]:
@@ -110,17 +113,30 @@ def as_keys(who: str, keys: Any) -> tuple[Any, bool]:
             f"{type(keys).__name__}"
         )
     aval = keys.aval
-    if aval is not _RAW:
+    impl = config.default_prng_impl
+    raw = _RAW[impl]
+    if aval is not raw:
         if dtypes.is_key(aval.dtype):
             return keys, False
-        if aval.dtype != UINT32 or not aval.shape or aval.shape[-1] != 2:
+        if aval.dtype != UINT32 or aval.shape[-1:] != raw.shape:
             raise TypeError(
-                f"random.{who}: key must be a key array or raw words uint32[2]; got "
-                f"{aval.short()}"
+                f"random.{who}: key must be a key array or raw words {raw.short()}; got "
+                f"{aval.short()}{_other_generator(aval)}"
             )
     if config.legacy_prng_key != "allow":
         _refuse_raw(who, aval)
-    return random_bits.wrap_keys(keys), True
+    return random_keys.wrap_keys(keys, impl), True
+
+
+def _other_generator(aval: Aval) -> str:
+    """A hint for raw words that are not those of the default generator."""
+    counts = [(d.words,) for d in dtypes.KEY_DTYPES.values()]
+    if aval.dtype != UINT32 or aval.shape[-1:] not in counts:
+        return ""
+    return (
+        f". Raw words belong to the generator {config.default_prng_impl}; make those of another "
+        "one into a key by random.wrap_key_data(words, impl=…)"
+    )
 
 
 def _refuse_raw(who: str, aval: Aval) -> None:
@@ -130,7 +146,7 @@ def _refuse_raw(who: str, aval: Aval) -> None:
     )
     if config.legacy_prng_key == "error":
         raise ValueError(message)
-    warnings.warn(message, UserWarning, stacklevel=5)
+    warn(message)
 
 
 def one_key(who: str, key: Any) -> tuple[Any, bool]:
@@ -152,7 +168,7 @@ def split(key: Any, num: int | tuple[int, ...] = 2) -> Array:
       key: one key, raw or new-style.
       num: how many: an integer or a shape.
     Returns:
-      Keys in the form of `key`: key<fry>[*num], or uint32[*num, 2].
+      Keys in the form and of the generator of `key`: key<fry>[*num], or uint32[*num, 2].
 
     >>> from ferax import random
     >>> random.split(random.PRNGKey(42))
@@ -160,8 +176,8 @@ def split(key: Any, num: int | tuple[int, ...] = 2) -> Array:
            [  64467757, 2916123636]], dtype=uint32)
     """
     keys, raw = one_key("split", key)
-    made = random_bits.split_keys(keys, shapes.canonical_shape(num, "random.split"))
-    return random_bits.unwrap_keys(made) if raw else made
+    made = random_keys.split_keys(keys, shapes.canonical_shape(num, "random.split"))
+    return random_keys.unwrap_keys(made) if raw else made
 
 
 @public
@@ -193,33 +209,35 @@ def fold_in(key: Any, data: Any) -> Array:
                 "use vmap(random.fold_in, in_axes=(None, 0))(key, data)."
             )
         number = convert(number, UINT32)
-    made = random_bits.fold_into_keys(keys, number)
-    return random_bits.unwrap_keys(made) if raw else made
+    made = random_keys.fold_into_keys(keys, number)
+    return random_keys.unwrap_keys(made) if raw else made
 
 
 @public
 def key_data(keys: Any) -> Array:
-    """The words of keys: uint32 of shape (*keys.shape, 2). Raw keys are returned as they are.
+    """The words of keys: uint32 of shape (*keys.shape, 2), of rbg (*keys.shape, 4).
+
+    Raw keys are returned as they are.
 
     >>> from ferax import random
     >>> random.key_data(random.key(42))
     Array([ 0, 42], dtype=uint32)
     """
     array, raw = as_keys("key_data", keys)
-    return to_array(keys) if raw else random_bits.unwrap_keys(array)
+    return to_array(keys) if raw else random_keys.unwrap_keys(array)
 
 
 @public
 def wrap_key_data(key_bits_array: Any, *, impl: Any = None, dtype: Any = None) -> Array:
-    """New-style keys from their words: uint32[…, 2] -> key<fry>[…].
+    """New-style keys from their words: uint32[…, 2] -> key<fry>[…]; of rbg from uint32[…, 4].
 
     >>> from ferax import random
     >>> random.wrap_key_data(random.PRNGKey(42)).shape
     ()
     """
-    _impl_name(impl, dtype)
+    name = _impl_name(impl, dtype)
     words = to_array(key_bits_array, "random.wrap_key_data", "key_bits_array")
-    return random_bits.wrap_keys(words)
+    return random_keys.wrap_keys(words, name)
 
 
 @public
@@ -255,4 +273,4 @@ def clone(key: Any) -> Array:
 def several(who: str, key: Any, count: int) -> tuple[Any, ...]:
     """Key arrays made from one key, for functions that draw more than once."""
     keys, _ = one_key(who, key)
-    return unstack(random_bits.split_keys(keys, (count,)))
+    return unstack(random_keys.split_keys(keys, (count,)))

@@ -8,7 +8,7 @@ from ferax import dtypes, lax, shapes
 from ferax.core.array import Array
 from ferax.core.basis import broadcast_to, convert, expand_dims, moveaxis, select
 from ferax.errors import public
-from ferax.lax import bits as random_bits
+from ferax.lax import keys as random_keys
 from ferax.lax import linalg
 from ferax.lax.shape import refuse_sharding, unstack
 from ferax.random.continuous import (
@@ -224,7 +224,7 @@ def ball(
     direction_keys, radius_keys = several("ball", key, 2)
     power = parameter("ball", "p", p, dtype)
     wide = broadcast_to(power, full)
-    gamma_keys, sign_keys = unstack(random_bits.split_keys(direction_keys, (2,)))
+    gamma_keys, sign_keys = unstack(random_keys.split_keys(direction_keys, (2,)))
     x = draw_generalized_normal(gamma_keys, sign_keys, wide)
     length = lax.reduce_sum(lax.pow(lax.abs(x), wide), (len(lead),))
     length = lax.add(length, draw_exponential(radius_keys, lead, dtype))
@@ -274,7 +274,7 @@ def multinomial(
         )
     left, last = broadcast_to(count, full[:-1]), len(full) - 1
     rest = unstack(lax.cumsum(broadcast_to(weights, full), last, reverse=True), last)
-    draws = unstack(random_bits.split_keys(keys, (full[-1],)))
+    draws = unstack(random_keys.split_keys(keys, (full[-1],)))
     counts = []
     for weight, remaining, own_key in zip(
         unstack(broadcast_to(weights, full), last), rest, draws, strict=True

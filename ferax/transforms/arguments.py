@@ -61,25 +61,15 @@ class FlatCall:
 
     def path(self, i: int) -> str:
         """Where leaf i is in the result, as `['loss']`; empty for a lone array."""
-        paths, _ = tree_flatten_with_path(
-            unflatten(self.tree, range(self.tree.num_leaves))
-        )
-        return keystr(paths[i][0])
+        numbered = unflatten(self.tree, range(self.tree.num_leaves))
+        return keystr(tree_flatten_with_path(numbered)[0][i][0])
 
     def check_outputs(self, outs: Sequence[Any], holomorphic: bool) -> None:
         """Results that a Jacobian can be taken of."""
+        fits = dtypes.is_complex if holomorphic else dtypes.is_inexact
+        want = "complex (holomorphic=True)" if holomorphic else "floating or complex"
         for i, out in enumerate(outs):
-            fits = (
-                dtypes.is_complex(out.dtype)
-                if holomorphic
-                else dtypes.is_inexact(out.dtype)
-            )
-            if not fits:
-                want = (
-                    "complex (holomorphic=True)"
-                    if holomorphic
-                    else "floating or complex"
-                )
+            if not fits(out.dtype):
                 raise TypeError(
                     f"{self.who}: the result{self.path(i)} must be {want}; got {out.aval.short()}"
                 )
@@ -92,7 +82,7 @@ class Chosen:
         self,
         who: str,
         fun: Callable[..., Any],
-        argnums: int | tuple[int, ...],
+        argnums: Any,
         args: Sequence[Any],
         kwargs: dict[str, Any],
     ):
@@ -100,19 +90,34 @@ class Chosen:
         self.fun = fun
         self.args = list(args)
         self.kwargs = kwargs
-        self.places = (argnums,) if isinstance(argnums, int) else argnums
-        self.single = isinstance(argnums, int)
+        self.single = not isinstance(argnums, (tuple, list))
+        wanted = (argnums,) if self.single else argnums
+        self.places = tuple([self.place(i, argnums) for i in wanted])
         picked = tuple(self.args[i] for i in self.places)
         self.picked = picked[0] if self.single else picked
         leaves, self.tree = flatten(self.picked)
         self.leaves = [self.smooth_number(i, x) for i, x in enumerate(leaves)]
 
+    def place(self, i: Any, argnums: Any) -> int:
+        """The position that an element of `argnums` means."""
+        count = len(self.args)
+        try:
+            i = operator.index(i)
+        except TypeError:
+            raise TypeError(
+                f"{self.who}: argnums must be integers; got {argnums!r}"
+            ) from None
+        if not -count <= i < count:
+            raise TypeError(
+                f"{self.who}: argnums={argnums} names positional argument {i}, but the call has "
+                f"{count}; arguments passed by keyword cannot be differentiated by"
+            )
+        return int(i % count)
+
     def smooth_number(self, i: int, x: Any) -> Any:
         """A leaf as an array; Python ints become floats, as users write `grad(f)(3)`."""
         if type(x) is int:
             x = float(x)
-        if isinstance(x, Array):
-            return x
         try:
             return to_array(x)
         except TypeError:
@@ -123,8 +128,7 @@ class Chosen:
             ) from None
 
     def path(self, i: int) -> str:
-        args = self.args[self.places[0]] if self.single else tuple(self.picked)
-        key = keystr(tree_flatten_with_path(args)[0][i][0])
+        key = keystr(tree_flatten_with_path(self.picked)[0][i][0])
         return f" {self.places[0]}{key}" if self.single else f"s {self.places}{key}"
 
     def call(self, *leaves: Any) -> Any:
@@ -159,35 +163,7 @@ class Chosen:
                 )
 
 
-def choose(
-    who: str,
-    fun: Callable[..., Any],
-    argnums: Any,
-    args: Sequence[Any],
-    kwargs: dict[str, Any],
-) -> Chosen:
-    """Check `argnums` against the arguments of a call."""
-    return Chosen(who, fun, canonical_argnums(who, argnums, len(args)), args, kwargs)
-
-
-def canonical_argnums(who: str, argnums: Any, count: int) -> int | tuple[int, ...]:
-    def place(i: Any) -> int:
-        try:
-            i = operator.index(i)
-        except TypeError:
-            raise TypeError(
-                f"{who}: argnums must be integers; got {argnums!r}"
-            ) from None
-        if not -count <= i < count:
-            raise ValueError(
-                f"{who}: argnums={argnums} names positional argument {i}, but the call has "
-                f"{count}; arguments passed by keyword cannot be differentiated by"
-            )
-        return int(i % count)
-
-    if isinstance(argnums, (tuple, list)):
-        return tuple(place(i) for i in argnums)
-    return place(argnums)
+choose = Chosen  # as it reads where it is called
 
 
 def describe_tree_difference(a: Any, b: Any, name_a: str, name_b: str) -> str:
@@ -212,8 +188,7 @@ def basis_of(leaves: Sequence[Any]) -> list[Any]:
     n, start = sum(sizes), 0
     parts = []
     for x, size in zip(leaves, sizes):
-        block = np.zeros((n, size), x.dtype)
-        block[np.arange(start, start + size), np.arange(size)] = 1
+        block = np.eye(n, size, -start, x.dtype)
         parts.append(Concrete(Aval((n, *x.shape), x.dtype), block.reshape(n, *x.shape)))
         start += size
     return parts

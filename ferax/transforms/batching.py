@@ -220,7 +220,7 @@ def vmap(
         )
     if isinstance(in_axes, list):
         in_axes = tuple(in_axes)
-    if not (in_axes is None or isinstance(in_axes, (int, tuple, dict))):
+    if not (in_axes is None or isinstance(in_axes, (int, tuple))):
         raise TypeError(
             "vmap: in_axes must be an int, None or a tuple with an entry for each positional "
             f"argument; got {in_axes!r}"
@@ -324,7 +324,7 @@ def _place_results(
             continue
         rank = out.ndim if dim is not None else out.ndim + 1
         if not isinstance(want, int) or not -rank <= want < rank:
-            raise ValueError(
+            raise (ValueError if isinstance(want, int) else TypeError)(
                 f"vmap of {name_of(fun)}: out_axes={want!r} is out of range for a result with "
                 f"{rank} axes"
             )

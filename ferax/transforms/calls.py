@@ -52,41 +52,27 @@ class JitCall(Primitive, interned=False):
         return hlo.call_function(self.jaxpr, self.label, values)  # type: ignore[no-any-return]
 
     def jvp(self, primals: Any, tangents: Any) -> tuple[list[Any], list[Any]]:
-        nonzero = [type(t) is not Zero for t in tangents]
+        nonzero, moving = _moving(tangents)
         both, out_nonzero = jvp_jaxpr(self.jaxpr, nonzero)
-        moving = [t for t in tangents if type(t) is not Zero]
         results = JitCall(self.label, both).bind(*primals, *moving)
-        outs, touts = results[: len(out_nonzero)], iter(results[len(out_nonzero) :])
-        return outs, [
-            next(touts) if n else Zero(o.aval.tangent())
-            for o, n in zip(outs, out_nonzero)
-        ]
+        outs, touts = results[: len(out_nonzero)], results[len(out_nonzero) :]
+        return outs, _with_zeros(outs, touts, out_nonzero)
 
     def linearize(self, primals: Any, tangents: Any) -> tuple[list[Any], list[Any]]:
-        nonzero = [type(t) is not Zero for t in tangents]
+        nonzero, moving = _moving(tangents)
         parts = derived(_split, self.jaxpr, tuple(nonzero))
         results = JitCall(self.label, parts.forward).bind(*primals)
-        outs = results[: parts.n_outs]
-        stored = results[parts.n_outs :]
+        outs, stored = results[: parts.n_outs], results[parts.n_outs :]
         residuals = [primals[i] if own else stored[i] for own, i in parts.sources]
-        moving = [t for t in tangents if type(t) is not Zero]
-        touts = iter(JitCall(self.label, parts.linear).bind(*residuals, *moving))
-        return outs, [
-            next(touts) if n else Zero(o.aval.tangent())
-            for o, n in zip(outs, parts.out_nonzero)
-        ]
+        touts = JitCall(self.label, parts.linear).bind(*residuals, *moving)
+        return outs, _with_zeros(outs, touts, parts.out_nonzero)
 
     def transpose(self, cts: Any, args: Any) -> list[Any]:
         linear = [type(a) is LinearInput for a in args]
-        back, out_nonzero = transpose_jaxpr(
-            self.jaxpr, linear, [type(c) is not Zero for c in cts]
-        )
+        nonzero, moving = _moving(cts)
+        back, out_nonzero = transpose_jaxpr(self.jaxpr, linear, nonzero)
         known = [a for a, lin in zip(args, linear) if not lin]
-        results = iter(
-            JitCall(self.label, back).bind(
-                *known, *[c for c in cts if type(c) is not Zero]
-            )
-        )
+        results = iter(JitCall(self.label, back).bind(*known, *moving))
         answers = iter([next(results) if n else None for n in out_nonzero])
         return [next(answers) if lin else None for lin in linear]
 
@@ -96,6 +82,18 @@ class JitCall(Primitive, interned=False):
         front = [moveaxis(x, d, 0) if d is not None else x for x, d in zip(args, dims)]
         outs = JitCall(self.label, jaxpr).bind(*front)
         return outs, [0 if m else None for m in out_mapped]
+
+
+def _moving(tangents: Any) -> tuple[list[bool], list[Any]]:
+    """Which tangents (or cotangents) are not zero, and these."""
+    nonzero = [type(t) is not Zero for t in tangents]
+    return nonzero, [t for t, n in zip(tangents, nonzero) if n]
+
+
+def _with_zeros(outs: Any, moving: Any, nonzero: Any) -> list[Any]:
+    """A tangent for each result: the moving ones in their places, zeros elsewhere."""
+    rest = iter(moving)
+    return [next(rest) if n else Zero(o.aval.tangent()) for o, n in zip(outs, nonzero)]
 
 
 class _Split:
@@ -125,15 +123,15 @@ def _split(jaxpr: Jaxpr, nonzero: tuple[bool, ...]) -> _Split:
 
 
 def compiled(
-    jaxpr: Jaxpr, label: str, donated: tuple[bool, ...] = (), device: Any = None
+    jaxpr: Jaxpr,
+    label: str,
+    donated: tuple[bool, ...] = (),
+    device: Any = None,
+    **more: Any,
 ) -> Any:
     """The executable of a program without constants."""
-    return engine().compile_jaxpr(
-        jaxpr,
-        name=label,
-        donated=donated or (False,) * len(jaxpr.invars),
-        device=device,
-    )
+    donated = donated or (False,) * len(jaxpr.invars)
+    return engine().compile_jaxpr(jaxpr, label, donated, device, **more)
 
 
 def run_compiled(jaxpr: Jaxpr, label: str, args: Sequence[Any]) -> list[Any]:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import dis
 import functools
 import types
-from collections.abc import Iterator
 from typing import Any
 
 from ferax.errors import is_internal
@@ -19,26 +18,24 @@ from ferax.errors import is_internal
 _MISSING = object()
 _PLAIN = (int, float, complex, bool, str, bytes, type(None), tuple, frozenset)
 _SKIPPED = (types.ModuleType, types.BuiltinFunctionType, type)
-_global_names: dict[types.CodeType, tuple[str, ...]] = {}
 
 
 class Guard:
     """One name in one namespace, and the object it had when the function was traced."""
 
-    __slots__ = ("space", "name", "value", "kind")
+    __slots__ = ("space", "name", "value")
 
-    def __init__(self, space: Any, name: str, value: Any):
+    def __init__(self, space: Any, name: str):
         self.space = space  # a module's dict, or the cell of a closure variable
         self.name = name
-        self.value = value
-        self.kind = "global" if type(space) is dict else "closure variable"
+        self.value = self.now()
 
     def now(self) -> Any:
         if type(self.space) is dict:
             return self.space.get(self.name, _MISSING)
         try:
             return self.space.cell_contents
-        except ValueError:
+        except ValueError:  # not assigned yet
             return _MISSING
 
     def holds(self) -> bool:
@@ -53,13 +50,13 @@ class Guard:
             return False
 
     def change(self) -> str:
-        now = self.now()
-        shown = "(deleted)" if now is _MISSING else _short(now)
-        return f"the {self.kind} {self.name} changed: {_short(self.value)} → {shown}"
+        kind = "global" if type(self.space) is dict else "closure variable"
+        was, now = _short(self.value), _short(self.now())
+        return f"the {kind} {self.name} changed: {was} → {now}"
 
 
 def _short(value: Any) -> str:
-    text = repr(value)
+    text = "(deleted)" if value is _MISSING else repr(value)
     return text if len(text) <= 40 else text[:37] + "..."
 
 
@@ -70,20 +67,16 @@ def guards_of(fun: Any) -> list[Guard]:
     queue = [_python_function(fun)]
     while queue:
         function = queue.pop()
-        if (
-            function is None
-            or function.__code__ in seen
-            or is_internal(function.__code__)
-        ):
+        if function is None or function.__code__ in seen:
             continue
         seen.add(function.__code__)
-        for space, name, value in _reads(function):
-            if isinstance(value, _SKIPPED):
-                continue
-            key = (id(space), name)
-            if key not in guards:
-                guards[key] = Guard(space, name, value)
-                queue.append(_python_function(value))
+        if is_internal(function.__code__):
+            continue
+        for guard in _reads(function):
+            key = (id(guard.space), guard.name)
+            if key not in guards and not isinstance(guard.value, _SKIPPED):
+                guards[key] = guard
+                queue.append(_python_function(guard.value))
     return list(guards.values())
 
 
@@ -104,29 +97,23 @@ def _python_function(value: Any) -> types.FunctionType | None:
     return None
 
 
-def _reads(function: types.FunctionType) -> Iterator[tuple[Any, str, Any]]:
-    space = function.__globals__
-    for name in _names(function.__code__):
-        if name in space:
-            yield space, name, space[name]
-    for name, cell in zip(function.__code__.co_freevars, function.__closure__ or ()):
-        try:
-            yield cell, name, cell.cell_contents
-        except ValueError:
-            continue  # not assigned yet
+def _reads(function: types.FunctionType) -> list[Guard]:
+    code = function.__code__
+    cells = zip(function.__closure__ or (), code.co_freevars)
+    found = [Guard(function.__globals__, name) for name in _names(code)]
+    found += [Guard(cell, name) for cell, name in cells]
+    return [guard for guard in found if guard.value is not _MISSING]
 
 
+@functools.cache
 def _names(code: types.CodeType) -> tuple[str, ...]:
     """The globals that the code loads, its inner functions included."""
-    found = _global_names.get(code)
-    if found is None:
-        names = {
-            i.argval
-            for i in dis.get_instructions(code)
-            if i.opname in ("LOAD_GLOBAL", "LOAD_NAME")
-        }
-        for constant in code.co_consts:
-            if isinstance(constant, types.CodeType):
-                names.update(_names(constant))
-        found = _global_names[code] = tuple(sorted(names))
-    return found
+    names = {
+        i.argval
+        for i in dis.get_instructions(code)
+        if i.opname in ("LOAD_GLOBAL", "LOAD_NAME")
+    }
+    for constant in code.co_consts:
+        if isinstance(constant, types.CodeType):
+            names.update(_names(constant))
+    return tuple(sorted(names))

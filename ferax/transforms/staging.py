@@ -9,15 +9,17 @@ Under another transformation nothing is compiled: the program becomes one equati
 from __future__ import annotations
 
 import inspect
+import logging
 import threading
 import warnings
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial, update_wrapper, wraps
+from operator import is_
 from typing import Any
 
 from ferax import errors
-from ferax.config import config
+from ferax.config import config, watch
 from ferax.core.array import Array, Concrete, engine
 from ferax.core.avals import Aval
 from ferax.core.jaxpr import ClosedJaxpr, Jaxpr, prune, stage
@@ -28,11 +30,19 @@ from ferax.transforms.calls import JitCall, compiled, examine_program
 from ferax.transforms.guards import Guard, guards_of
 from ferax.tree_util import flatten, keystr, tree_flatten_with_path, unflatten
 
+log = logging.getLogger("ferax.trace")
 MAX_VARIANTS = 8  # traces kept per signature for different values of guarded globals
 
 
 class Traced:
     """A function traced for one kind of arguments: the first stage of compilation."""
+
+    # what the function was told of devices and of the compiler
+    placing: Any = None
+    place: Any = None  # as `Engine.place_of`, where the arguments don't decide it
+    in_shardings: Sequence[Any] = ()
+    out_shardings: Sequence[Any] = ()
+    compiler_options: Mapping[str, Any] = {}
 
     def __init__(
         self,
@@ -49,6 +59,7 @@ class Traced:
         self.consts = consts
         self.in_tree = in_tree
         self.out_tree = out_tree
+        self.gives_one = out_tree.is_leaf()
         self.fun_name = fun_name
         self.donated = donated
         self.guards = guards
@@ -96,27 +107,36 @@ class Traced:
             if isinstance(device, tuple):  # shardings of the arguments
                 place = (None,) * len(self.kept_consts) + device
             made = compiled(
-                self.runnable, self.fun_name, self.runnable_donated(), place
+                self.runnable,
+                self.fun_name,
+                self.runnable_donated(),
+                place,
+                options=self.compiler_options,
+                out_shardings=self.out_shardings,
             )
             consts = made.placed([c.buffer() for c in self.kept_consts])
             found = self._executables[device] = (made, consts)
         return found
 
-    def lower(self, *, lowering_platforms: Any = None) -> Lowered:
-        """The program as StableHLO."""
-        return Lowered(self)
+    def lower(self, *, lowering_platforms: Any = None) -> Any:
+        """The program as StableHLO: a `stages.Lowered`."""
+        return engine().lowered(self)
 
     def run(self, leaves: list[Any]) -> list[Any]:
         """Run the compiled program on concrete leaves."""
+        device = self.place
+        if device is not None:
+            leaves = self.placing.put(leaves, self.in_shardings)
         chosen = leaves if self.keeps_all else [leaves[i] for i in self.kept]
-        committed = [x._committed for x in chosen]
-        device = engine().place_of(committed, self.fun_name) if any(committed) else None
-        found = self._executables.get(device)
-        executable, consts = self.executable(device) if found is None else found
         try:
-            buffers = [
-                b if (b := x._buffer) is not None else x.buffer() for x in chosen
-            ]
+            buffers = []
+            for x in chosen:
+                if x._committed and device is None:
+                    committed = [x._committed for x in chosen]
+                    device = engine().place_of(committed, self.fun_name)
+                buffers.append(x.buffer() if x._buffer is None else x._buffer)
+            found = self._executables.get(device)
+            executable, consts = self.executable(device) if found is None else found
             outs = executable.run(consts + buffers if consts else buffers)
         except Exception:
             for x in chosen:
@@ -126,7 +146,7 @@ class Traced:
             for x, donated in zip(leaves, self.donated):
                 if donated and x._buffer is not None and x._buffer.is_deleted():
                     x._host = None
-        if config.examine_results:
+        if watch.results and config.examine_results:
             results = [Concrete(a, None, b) for a, b in zip(self.out_avals, outs)]
             examine_program(self.fun_name, self.program, self.consts, leaves, results)
         if device is not None:
@@ -135,90 +155,6 @@ class Traced:
                 Concrete(a, None, b, p) for a, b, p in zip(self.out_avals, outs, places)
             ]
         return [Concrete(a, None, b) for a, b in zip(self.out_avals, outs)]
-
-
-class Lowered:
-    """A function as StableHLO: the second stage."""
-
-    def __init__(self, traced: Traced):
-        self._traced = traced
-        self.in_tree, self.out_tree = traced.in_tree, traced.out_tree
-        self.text = engine().lower(
-            traced.runnable, traced.fun_name, traced.runnable_donated()
-        )
-
-    @property
-    def out_info(self) -> Any:
-        return self._traced.out_info
-
-    def as_text(self, dialect: str | None = None, *, debug_info: bool = False) -> str:
-        """The module as StableHLO text (dialect "stablehlo"), or as HLO (dialect "hlo")."""
-        if dialect in (None, "stablehlo"):
-            return str(engine().pretty(self.text))
-        if dialect == "hlo":
-            return str(engine().as_hlo(self.text))
-        raise ValueError(
-            f"as_text: dialect must be 'stablehlo' or 'hlo'; got {dialect!r}"
-        )
-
-    def compile(self, compiler_options: Any = None) -> Compiled:
-        """Compile the module for the default device."""
-        if compiler_options:
-            raise NotImplementedError("Lowered.compile: compiler_options")
-        return Compiled(self._traced)
-
-    def cost_analysis(self) -> Any:
-        """XLA's estimate of floating point operations and bytes accessed."""
-        return self.compile().cost_analysis()
-
-
-class Compiled:
-    """A function compiled for one kind of arguments: the last stage; callable."""
-
-    def __init__(self, traced: Traced):
-        self._traced = traced
-        self.in_tree, self.out_tree = traced.in_tree, traced.out_tree
-        self._executable = traced.executable()[0]
-
-    @property
-    def out_info(self) -> Any:
-        return self._traced.out_info
-
-    def as_text(self) -> str:
-        """The optimised HLO."""
-        return str(self._executable.text())
-
-    def cost_analysis(self) -> dict[str, float]:
-        """XLA's estimates: "flops", "bytes accessed" and so on."""
-        return dict(self._executable.cost_analysis())
-
-    def memory_analysis(self) -> Any:
-        """Bytes of arguments, results, temporaries and code."""
-        return self._executable.memory_analysis()
-
-    def runtime_executable(self) -> Any:
-        return self._executable
-
-    @public
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        leaves, tree = flatten((args, kwargs))
-        if tree != self.in_tree:
-            raise TypeError(
-                f"{self._traced.fun_name} was compiled for arguments of the structure "
-                f"{self.in_tree}; got {tree}"
-            )
-        leaves = [to_array(x, self._traced.fun_name) for x in leaves]
-        for x, want in zip(leaves, self._traced.program.in_avals):
-            if x.aval.strong() is not want.strong():
-                raise TypeError(
-                    f"{self._traced.fun_name} was compiled for {want.short()}; got "
-                    f"{x.aval.short()}. A compiled function takes only what it was compiled for."
-                )
-        if state.trace is not None:
-            outs = self._traced.op.bind(*self._traced.consts, *leaves)
-        else:
-            outs = self._traced.run(leaves)
-        return unflatten(self.out_tree, outs)
 
 
 class Report:
@@ -261,6 +197,20 @@ def _table_for(fun: Any, options: Any) -> _Table:
     return table
 
 
+def _leaves(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any]:
+    """The leaves of the arguments, and their structure: how many there are if all are leaves."""
+    if not kwargs:
+        for x in args:
+            if not isinstance(x, Array):
+                break
+        else:
+            return args, len(args)
+    leaves, tree = flatten((args, kwargs))
+    if len(leaves) == len(args) and not kwargs and all(map(is_, leaves, args)):
+        return leaves, len(args)
+    return leaves, tree
+
+
 class JitFunction:
     """A function that is compiled when called; made by `jit`."""
 
@@ -273,19 +223,23 @@ class JitFunction:
         donate_argnames: Any,
         keep_unused: bool,
         inline: bool,
+        placing: Any,
+        compiler_options: Mapping[str, Any],
     ):
         update_wrapper(self, fun)
         self.fun = fun
         self.name = name_of(fun)
         self.signature = _signature(fun)
-        self.static_nums, self.static_names = _resolve(
-            fun, self.signature, static_argnums, static_argnames, "static"
+        self.static_nums, self.static_names = resolve_arguments(
+            "jit", fun, static_argnums, static_argnames, "static"
         )
-        self.donate_nums, self.donate_names = _resolve(
-            fun, self.signature, donate_argnums, donate_argnames, "donate"
+        self.donate_nums, self.donate_names = resolve_arguments(
+            "jit", fun, donate_argnums, donate_argnames, "donate"
         )
         self.keep_unused = keep_unused
         self.inline = inline
+        self.placing = placing
+        self.compiler_options = compiler_options
         self.simple = not (
             self.static_nums
             or self.static_names
@@ -294,12 +248,34 @@ class JitFunction:
         )
         options = (
             self.static_nums, self.static_names, self.donate_nums, self.donate_names, keep_unused,
+            placing, tuple(sorted(compiler_options.items())),
         )  # fmt: skip
         self.table = _table_for(fun, options)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         try:
-            return self._call(args, kwargs)
+            given, named, statics = args, kwargs, ()
+            if not self.simple:
+                args, kwargs, statics = self._take_statics(args, kwargs)
+            leaves, tree = _leaves(args, kwargs)
+            try:
+                avals = tuple([x.aval for x in leaves])
+            except AttributeError:
+                leaves = self._arrays(args, kwargs, leaves)
+                avals = tuple([x.aval for x in leaves])
+            key = (tree, avals, statics, config.trace_key(), state.axes)
+            for traced in self.table.entries.get(key, ()):
+                if traced.holds():
+                    break
+            else:
+                if config.disable_jit:  # part of the key, so that nothing was found
+                    return self.fun(*given, **named)
+                traced = self._trace(args, kwargs, statics, leaves, avals, key)
+            if state.trace is None:
+                outs = traced.run(leaves)
+            else:
+                outs = traced.op.bind(*traced.consts, *leaves)
+            return outs[0] if traced.gives_one else unflatten(traced.out_tree, outs)
         except Exception as error:
             if config.traceback_filtering == "off":
                 raise
@@ -310,30 +286,6 @@ class JitFunction:
 
     def __repr__(self) -> str:
         return f"<jitted function {self.name}>"
-
-    def _call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        if config.disable_jit:
-            return self.fun(*args, **kwargs)
-        statics: Any = ()
-        if not self.simple:
-            args, kwargs, statics = self._take_statics(args, kwargs)
-        leaves, tree = flatten((args, kwargs))
-        try:
-            avals = tuple([x.aval for x in leaves])
-        except AttributeError:
-            leaves = self._arrays(args, kwargs, leaves)
-            avals = tuple([x.aval for x in leaves])
-        key = (tree, avals, statics, config.trace_key(), state.axes)
-        for traced in self.table.entries.get(key, ()):
-            if traced.holds():
-                break
-        else:
-            traced = self._trace(args, kwargs, statics, leaves, tree, avals, key)
-        if state.trace is None:
-            outs = traced.run(leaves)
-        else:
-            outs = traced.op.bind(*traced.consts, *leaves)
-        return unflatten(traced.out_tree, outs)
 
     def _arrays(self, args: Any, kwargs: Any, leaves: list[Any]) -> list[Any]:
         arrays = []
@@ -382,7 +334,7 @@ class JitFunction:
         )
         for where, value in (*static_args, *static_kwargs):
             if isinstance(value, Array):
-                raise TypeError(
+                raise ValueError(
                     f"jit: the static argument {where!r} of {self.name} is an array "
                     f"({value.aval.short()}); static arguments are compiled in, so they must be "
                     "hashable Python values. Pass the array as an ordinary argument."
@@ -438,16 +390,28 @@ class JitFunction:
         kwargs: Any,
         statics: Any,
         leaves: Any,
-        tree: Any,
         avals: Any,
         key: Any,
     ) -> Traced:
+        tree = flatten((args, kwargs))[1]
+        if config.no_tracing:
+            raise RuntimeError(
+                f"{self.name} would have to be traced for these arguments, but no_tracing is set"
+            )
         guards = guards_of(self.fun) if config.guard_globals else []
+        placing = self.placing
+        ins = placing.ins(args, kwargs, len(leaves)) if placing else ()
+        outs: list[Any] = []
 
         def flat(*xs: Any) -> list[Any]:
-            inner_args, inner_kwargs = unflatten(tree, xs)
+            given = placing.constrain(xs, ins) if placing else xs
+            inner_args, inner_kwargs = unflatten(tree, given)
             inner_args, inner_kwargs = self._restore(inner_args, inner_kwargs, statics)
-            return call(*inner_args, **inner_kwargs)
+            results = call(*inner_args, **inner_kwargs)
+            if placing:
+                outs[:] = placing.outs(call.tree)
+                results = placing.constrain(results, outs)
+            return results
 
         call = FlatCall("jit", self.fun)
         jaxpr, consts = stage(
@@ -457,6 +421,14 @@ class JitFunction:
         traced = Traced(
             jaxpr, consts, tree, call.tree, self.name, donated, self.keep_unused, guards
         )
+        traced.compiler_options = self.compiler_options
+        if placing:
+            traced.placing, traced.in_shardings, traced.out_shardings = (
+                placing,
+                ins,
+                outs,
+            )
+            traced.place = placing.site([ins[i] for i in traced.kept], outs)
         with self.table.lock:
             variants = self.table.entries.get(key, [])
             self._record(key, avals, variants)
@@ -492,6 +464,8 @@ class JitFunction:
         else:
             why = _difference(table.last, key)
         table.history.append(f"({signature}): {why}{where}")
+        if config.explain_cache_misses:
+            log.warning("jit traces %s%s", self.name, table.history[-1])
         table.last = key
 
     # -- stages ----------------------------------------------------------------------------
@@ -502,16 +476,16 @@ class JitFunction:
         statics: Any = ()
         if not self.simple:
             args, kwargs, statics = self._take_statics(args, kwargs)
-        leaves, tree = flatten((args, kwargs))
+        leaves, tree = _leaves(args, kwargs)
         avals = tuple(aval_of(x) for x in leaves)
         key = (tree, avals, statics, config.trace_key(), state.axes)
         for traced in self.table.entries.get(key, ()):
             if traced.holds():
                 return traced
-        return self._trace(args, kwargs, statics, leaves, tree, avals, key)
+        return self._trace(args, kwargs, statics, leaves, avals, key)
 
     @public
-    def lower(self, *args: Any, **kwargs: Any) -> Lowered:
+    def lower(self, *args: Any, **kwargs: Any) -> Any:
         """Trace and lower to StableHLO for arguments like these."""
         return self.trace(*args, **kwargs).lower()
 
@@ -540,8 +514,8 @@ def _signature(fun: Any) -> inspect.Signature | None:
         return None
 
 
-def _resolve(
-    fun: Any, signature: Any, nums: Any, names: Any, what: str
+def resolve_arguments(
+    who: str, fun: Any, nums: Any, names: Any, what: str
 ) -> tuple[tuple[int, ...], tuple[str, ...]]:
     """Positions and names of the marked arguments; each implies the other."""
     nums = () if nums is None else (nums,) if isinstance(nums, int) else tuple(nums)
@@ -549,9 +523,10 @@ def _resolve(
         () if names is None else (names,) if isinstance(names, str) else tuple(names)
     )
     if not all(isinstance(i, int) for i in nums):
-        raise TypeError(f"jit: {what}_argnums must be ints; got {nums!r}")
+        raise TypeError(f"{who}: {what}_argnums must be ints; got {nums!r}")
     if not all(isinstance(n, str) for n in names):
-        raise TypeError(f"jit: {what}_argnames must be strings; got {names!r}")
+        raise TypeError(f"{who}: {what}_argnames must be strings; got {names!r}")
+    signature = _signature(fun) if nums or names else None
     if signature is None:
         return nums, names
     parameters = list(signature.parameters.values())
@@ -564,13 +539,13 @@ def _resolve(
     for n in names:
         if n not in by_name and not keywords:
             raise ValueError(
-                f"jit: {what}_argnames names {n!r}, but {name_of(fun)} has the parameters "
+                f"{who}: {what}_argnames names {n!r}, but {name_of(fun)} has the parameters "
                 f"{list(by_name)}"
             )
     for i in nums:
         if not -len(places) <= i < len(places) and not starred:
             raise ValueError(
-                f"jit: {what}_argnums names positional argument {i}, but {name_of(fun)} has "
+                f"{who}: {what}_argnums names positional argument {i}, but {name_of(fun)} has "
                 f"{len(places)}: {[p.name for p in places]}"
             )
     all_nums = set(nums) | {i for i, p in enumerate(places) if p.name in names}
@@ -635,6 +610,13 @@ def jit(
       static_argnums, static_argnames: arguments that are hashable Python values, compiled in.
       donate_argnums, donate_argnames: arguments whose memory may be reused for the results; they
         cannot be used afterwards.
+      in_shardings: how the positional arguments shall lie on devices: a Sharding, a PartitionSpec
+        of the mesh in context, None (as it comes), or a tuple of these and of pytrees of them, a
+        prefix of the arguments. Arguments without a place of their own are put there.
+      out_shardings: the same for the results; one for all, or a prefix of their structure.
+      device, backend: where to run, instead of shardings: a device, or the first one of a
+        platform ("cpu", "gpu", …).
+      compiler_options: options of XLA by name, such as {"xla_cpu_enable_fast_math": True}.
       keep_unused: pass arguments to the compiled program that it does not use.
       inline: accepted; a jitted function inside of another is inlined by XLA in any case.
 
@@ -644,20 +626,18 @@ def jit(
       watched: when one changes, it is traced again (`ferax.explain` tells).
 
     Raises:
-      ValueError: a static argument is not hashable, or named arguments do not exist.
+      ValueError: a static argument is not hashable, or named arguments do not exist; shardings do
+        not fit the arguments, or an argument lies elsewhere already.
       TypeError: an argument is no array, number or pytree of them.
 
     >>> import ferax, ferax.numpy as jnp
     >>> ferax.jit(lambda x: 2 * x + 1)(jnp.arange(3.0))
     Array([1., 3., 5.], dtype=float32)
     """
-    given = {
-        "in_shardings": in_shardings, "out_shardings": out_shardings, "device": device,
-        "backend": backend, "compiler_options": compiler_options,
-    }  # fmt: skip
-    for option, value in given.items():
-        if value is not None:
-            raise NotImplementedError(f"jit: {option}={value!r}")
+    where = (in_shardings, out_shardings, device, backend)
+    placing = None
+    if any(w is not None for w in where):
+        placing = engine().placing(*where)
     options = (
         static_argnums,
         static_argnames,
@@ -665,6 +645,8 @@ def jit(
         donate_argnames,
         keep_unused,
         inline,
+        placing,
+        compiler_options or {},
     )
     if fun is None:
         return lambda f: jit_function(f, options)

@@ -734,6 +734,46 @@ def mapped(w: Writer, scope: list[Name], depth: int) -> Any:
     return w.assign(call, (*shape[:out], n, *shape[out:]))
 
 
+_COLLECTIVES = (
+    "lax.psum({m}, 'axis')", "lax.pmean({m}, 'axis')", "lax.ppermute({m}, 'axis', {shift})",
+    "lax.pmax({m} + 0.1 * lax.axis_index('axis'), 'axis')",
+    "lax.pmin({m} + 0.1 * lax.axis_index('axis'), 'axis')",
+    "jnp.prod(lax.all_gather({m}, 'axis'), axis=0)", "{m} / (1 + lax.axis_index('axis'))",
+    "lax.psum_scatter(jnp.sin(lax.all_gather({m}, 'axis')), 'axis')",
+    "lax.all_to_all(jnp.cumsum(lax.all_gather({m}, 'axis'), 0), 'axis', 0, 0)[-1]",
+)  # fmt: skip
+
+
+@form(2, nested=True)
+def collective(w: Writer, scope: list[Name], depth: int) -> Any:
+    """Members of a named axis that see each other, at times differentiated as members."""
+    x = w.some(scope, "float", lambda s: 0 < len(s) <= 3)
+    if x is None:
+        return None
+    axis = w.choice.randrange(len(x.shape))
+    n = x.shape[axis]
+    p = Name(w.fresh("p"), "float", _drop(x.shape, axis))
+    body = w.function([p], scope, depth, [("float", p.shape)])
+    how = w.choice.choice(_COLLECTIVES).format(
+        m=f"{body}(p)", shift=[(i, (i + 1) % n) for i in range(n)]
+    )
+    member = w.fresh("f")
+    w.line(f"def {member}(p):")
+    with w.indented():
+        w.line(f"return jnp.cos(p) * {how}")
+    way = w.choice.choice(
+        (
+            member,
+            member,
+            f"ferax.grad(lambda p: jnp.sum({member}(p)))",
+            f"lambda p: ferax.jvp({member}, (p,), (jnp.cos(p),))[1]",
+            f"ferax.checkpoint({member})",
+        )
+    )
+    call = f"ferax.vmap({way}, {axis}, axis_name='axis')({x.text})"
+    return w.assign(f"jnp.sin({call})", (n, *p.shape))
+
+
 @form(3, nested=True)
 def derived(w: Writer, scope: list[Name], depth: int) -> Any:
     x = w.some(scope, "float", lambda s: size(s) <= 9 and len(s) <= 2)

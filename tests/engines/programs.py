@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,6 +14,8 @@ import numpy as np
 from ferax.core.array import engine
 from ferax.core.avals import Aval
 from ferax.core.jaxpr import Eqn, Jaxpr, Var
+
+ROOT = Path(__file__).parent.parent.parent
 
 
 class Written:
@@ -45,3 +51,13 @@ def run_rule(
     executable = engine().compile_jaxpr(jaxpr, "test")
     buffers = [engine().put(x.copy(), a) for x, a in zip(arrays, avals_of(arrays))]
     return [engine().get(b, a) for b, a in zip(executable.run(buffers), results)]
+
+
+def run_python(code: str, **environment: str) -> str:
+    """The output of a program in a process of its own."""
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env={**os.environ, **environment},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return done.stdout

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import sys
 import threading
 import time
-from pathlib import Path
 
 import ml_dtypes
 import numpy as np
@@ -16,16 +14,14 @@ import pytest
 
 import ferax
 from ferax import dtypes, errors, random
-from ferax.core import basis
+from ferax.core import basis, hot
 from ferax.core.array import Concrete, engine
 from ferax.core.avals import Aval
 from ferax.core.jaxpr import stage
 from ferax.engines import runtime, xla
-from ferax.core import hot
-from tests.engines.programs import avals_of, program, run_rule
+from tests.engines.programs import avals_of, program, run_python, run_rule
 
 F32 = np.dtype(np.float32)
-ROOT = Path(__file__).resolve().parents[2]
 ADD = """module @add {
   func.func public @main(%x: tensor<3xf32>) -> tensor<3xf32> {
     %0 = "stablehlo.add"(%x, %x) : (tensor<3xf32>, tensor<3xf32>) -> tensor<3xf32>
@@ -45,16 +41,6 @@ def aligned(n: int) -> np.ndarray:
 def compile_fun(fun, *avals, donated=()):
     jaxpr, _ = stage(lambda *xs: [fun(*xs)], avals)
     return engine().compile_jaxpr(jaxpr, "fun", donated)
-
-
-def run_python(code: str, **environment: str) -> str:
-    """The output of a program in a process of its own."""
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, env={**os.environ, **environment},
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    return done.stdout
 
 
 # -- transfers -----------------------------------------------------------------------------

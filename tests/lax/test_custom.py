@@ -289,3 +289,33 @@ def test_the_checks_can_fail():
     check_grads(late, (1.0,), 1)
     with pytest.raises(AssertionError, match="of "):
         check_grads(late, (1.0,), 2)
+
+
+def test_linearize_pushes_through_what_has_a_jvp():
+    """The linear function of `linearize` runs a custom_derivative's own JVP; a VJP has none."""
+
+    def jvp(primals, tangents):
+        (x,), (t,) = primals, tangents
+        return jnp.sin(x), 3.0 * x * t  # recognisable, and no derivative of sin
+
+    def bwd(x, ct):
+        return (3.0 * x * ct,)
+
+    f = ferax.custom_derivatives.custom_derivative(
+        jnp.sin, jvp=jvp, vjp=(lambda x: (jnp.sin(x), x), bwd)
+    )
+    push = lambda x, t: ferax.linearize(f, x)[1](t)
+    x, t = jnp.arange(1.0, 4.0), jnp.array([1.0, 0.5, 2.0])
+    np.testing.assert_allclose(push(x, t), 3 * x * t)
+    np.testing.assert_allclose(ferax.jit(push)(x, t), 3 * x * t)
+    np.testing.assert_allclose(ferax.vmap(push)(x, t), 3 * x * t)
+    np.testing.assert_allclose(
+        ferax.jvp(push, (x, t), (t, x))[1], 3 * t * t + 3 * x * x
+    )
+    back = ferax.grad(lambda t: jnp.sum(push(x, t) * t))(t)
+    np.testing.assert_allclose(back, 6 * x * t)
+
+    g = ferax.custom_vjp(jnp.sin)
+    g.defvjp(lambda x: (jnp.sin(x), x), bwd)
+    with pytest.raises(TypeError, match="has a custom VJP only"):
+        ferax.linearize(g, x)[1](t)

@@ -228,6 +228,20 @@ def test_arrays_are_copied_and_pickled():
     assert pickle.loads(pickle.dumps(jnp.float32)) is jnp.float32
 
 
+def test_traced_values_are_copied():
+    """copy and deepcopy of a traced value are the value; item needs one that is known."""
+    x = jnp.arange(3.0)
+    for duplicate in (ferax.Array.copy, copy.copy, copy.deepcopy):
+        f = lambda x, duplicate=duplicate: (duplicate(x) ** 2).sum()
+        assert ferax.jit(f)(x) == 5
+        assert ferax.grad(f)(x).tolist() == [0, 2, 4]
+        assert ferax.vmap(f)(x.reshape(3, 1)).tolist() == [0, 1, 4]
+    assert ferax.grad(lambda x: x * x.item())(3.0) == 3
+    with pytest.raises(ferax.errors.ConcretizationTypeError, match=r"with \.item\(\)"):
+        ferax.jit(lambda x: x.item())(1.0)
+    assert {"item", "copy", "__deepcopy__"} <= vars(ferax.Array).keys()
+
+
 def test_arrays_say_where_they_are():
     """One shard on one device; a traced array has no place yet."""
     x = jnp.arange(3.0)

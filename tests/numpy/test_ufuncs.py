@@ -293,3 +293,39 @@ def test_sixteen_bits_are_kept():
         assert f(x).dtype == jnp.bfloat16
         assert staged(f, x).dtype == jnp.bfloat16
     assert jnp.round(jnp.float16(1234.567), 1).dtype == jnp.float16
+
+
+TOO_LARGE = {
+    "add": lambda x: x + 2**40,
+    "reflected": lambda x: -(2**40) - x,
+    "compare": lambda x: x < 2**40,
+    "function": lambda x: jnp.maximum(x, 2**40),
+    "mask": lambda x: x & 0xFFFFFFFF,
+    "where": lambda x: jnp.where(x > 1, x, 2**40),
+    "lax": lambda x: ferax.lax.add(x, 2**40),
+    "traced": lambda x: ferax.jit(lambda x: x + 2**40)(x),
+    "mapped": lambda x: ferax.vmap(lambda x: x + 2**40)(x),
+    "bytes": lambda x: x.astype("int8") + 2**40,
+    "more than 64 bits": lambda x: x + 2**70,
+}
+
+
+@pytest.mark.parametrize("name", TOO_LARGE)
+def test_python_integers_that_do_not_fit(name):
+    """An integer beyond the default integer dtype is an error beside integers, also again."""
+    for _ in range(2):
+        with pytest.raises(OverflowError):
+            TOO_LARGE[name](jnp.arange(3))
+
+
+def test_python_integers_that_fit_wrap_around():
+    """Integers of the default width adapt to narrower and to unsigned dtypes as casts do."""
+    x = jnp.arange(3)
+    assert (x.astype("int8") + 200).tolist() == [-56, -55, -54]
+    assert (x.astype("uint8") - 1).tolist() == [255, 0, 1]
+    assert (x.astype("uint32") & 0xFFFFFFFF).tolist() == [0, 1, 2]
+    with ferax.enable_x64(True):
+        assert (jnp.arange(3) + 2**40).tolist() == [2**40, 2**40 + 1, 2**40 + 2]
+        assert (jnp.arange(3, dtype="int32") + 2**40).tolist() == [0, 1, 2]
+    with pytest.raises(OverflowError):
+        x + 2**40

@@ -14,11 +14,13 @@ import ferax
 import ferax.numpy as jnp
 from ferax import random
 from ferax.config import scoped
+from ferax.lax.rbg import RbgBits
 from ferax.random import PRNGKey
 
 GOLDEN = Path(__file__).parent.parent / "golden"
 CASES = json.loads((GOLDEN / "random.json").read_text())["cases"]
 MORE = json.loads((GOLDEN / "random_more.json").read_text())
+RBG = json.loads((GOLDEN / "random_rbg.json").read_text())
 
 # of small floats one unit in the last place
 TOLERANCE = {"float16": 2e-3, "bfloat16": 1e-2, "float8_e4m3fn": 0.2}
@@ -26,7 +28,9 @@ TOLERANCE = {"float16": 2e-3, "bfloat16": 1e-2, "float8_e4m3fn": 0.2}
 
 def check(case):
     """The call gives what was recorded."""
-    scope = {"K": PRNGKey(42), "jnp": jnp, "random": random, "PRNGKey": PRNGKey}
+    scope = {"jnp": jnp, "random": random, "PRNGKey": PRNGKey, "vmap": ferax.vmap}
+    impl = case.get("impl")
+    scope["K"] = random.key(42, impl=impl) if impl else PRNGKey(42)
     found = np.asarray(eval(case["call"], scope))
     dtype = np.dtype(case["dtype"])
     if "hex" in case:
@@ -53,6 +57,24 @@ def test_recorded(case):
 @pytest.mark.parametrize("case", MORE["x64"], ids=operator.itemgetter("call"))
 def test_recorded_with_64_bits(case):
     """With 64 bits."""
+    with scoped["enable_x64"](True):
+        check(case)
+
+
+def label(case):
+    """The generator and the call."""
+    return f"{case['impl']}: {case['call']}"
+
+
+@pytest.mark.parametrize("case", RBG["cases"], ids=label)
+def test_recorded_of_rbg(case):
+    """Keys of four words: with 32 bits, also mapped."""
+    check(case)
+
+
+@pytest.mark.parametrize("case", RBG["x64"], ids=label)
+def test_recorded_of_rbg_with_64_bits(case):
+    """Keys of four words, with 64 bits."""
     with scoped["enable_x64"](True):
         check(case)
 
@@ -94,6 +116,112 @@ def test_both_forms_of_keys_under_all_transformations(name):
         np.testing.assert_allclose(
             np.asarray(ferax.jit(ferax.vmap(draw))(keys)), rows, 2e-6
         )
+
+
+@pytest.mark.parametrize("impl", ["rbg", "unsafe_rbg"])
+@pytest.mark.parametrize("name", DRAWS)
+def test_keys_of_four_words_compiled(impl, name):
+    """Compiled draws are the eager ones; raw keys are those of the default generator."""
+    key, draw = random.key(42, impl=impl), DRAWS[name]
+    expected = np.asarray(draw(key))
+    same = lambda x: np.testing.assert_allclose(np.asarray(x), expected, 2e-6)
+    same(ferax.jit(draw)(key))
+    with ferax.default_prng_impl(impl):
+        same(draw(PRNGKey(42)))
+        same(ferax.jit(draw)(PRNGKey(42)))
+    keys = random.split(key, 3)
+    mapped = ferax.vmap(draw)
+    np.testing.assert_allclose(
+        np.asarray(ferax.jit(mapped)(keys)), np.asarray(mapped(keys)), 2e-6
+    )
+
+
+@pytest.mark.parametrize("impl", ["rbg", "unsafe_rbg"])
+def test_several_keys_of_rbg_draw_by_the_first(impl):
+    """Mapped over keys, one run of the generator makes all numbers, eagerly and compiled."""
+    keys = random.split(random.key(1, impl=impl), (2, 3))
+    draw = ferax.vmap(ferax.vmap(lambda k: random.bits(k, (4,), "uint16")))
+    expected = np.asarray(random.bits(keys[0, 0], (2, 3, 4), "uint16"))
+    np.testing.assert_array_equal(draw(keys), expected)
+    np.testing.assert_array_equal(ferax.jit(draw)(keys), expected)
+    for f in (draw, ferax.jit(draw)):
+        assert f(keys[:, :0]).shape == (2, 0, 4)
+    with pytest.raises(TypeError, match=r"keys of four words; got key<fry>\[\]"):
+        RbgBits((), np.dtype("uint32"))(random.key(0))
+
+
+# words that as floats would be zeros, denormals, infinities and signalling NaNs
+WORDS = np.array(
+    [
+        [0, 42, 0, 42], [1, 0x7FF00000, 1, 0xFFF00000], [0xFFFFFFFF] * 4,
+        [0, 0x80000000, 5, 0], [3, 0x7FF7FFFF, 9, 0x0000FFFF],
+    ],
+    "uint32",
+)  # fmt: skip
+MOVES = {
+    "nothing": lambda k, i: k,
+    "element": lambda k, i: k[i[0]],
+    "reverse": lambda k, i: k[::-1],
+    "transpose": lambda k, i: k.reshape(5, 1).T,
+    "concatenate": lambda k, i: jnp.concatenate([k, k[:2]]),
+    "choose": lambda k, i: jnp.where(i[0] > 0, k, k[::-1]),
+    "choose each": lambda k, i: jnp.where(jnp.arange(5) > i[0], k, k[::-1]),
+    "slice": lambda k, i: ferax.lax.dynamic_slice(k, (i[0],), (2,)),
+    "update": lambda k, i: ferax.lax.dynamic_update_slice(k, k[:2], (i[1],)),
+    "set": lambda k, i: k.at[i].set(k[1]),
+    "take": lambda k, i: k[i],
+    "broadcast": lambda k, i: jnp.broadcast_to(k, (3, 5)),
+    "cond": lambda k, i: ferax.lax.cond(i[0] > 0, lambda k: k[1], lambda k: k[2], k),
+    "scan": lambda k, i: ferax.lax.scan(lambda c, x: (x, c), k[1], k)[1],
+}
+
+
+@pytest.mark.parametrize("name", MOVES)
+def test_keys_of_four_words_are_moved_unchanged(name):
+    """Their carrier is a complex number, whose bits nothing may interpret."""
+    i = jnp.array([1, 3, 2])
+    move = MOVES[name]
+    moved = lambda keys, i: random.key_data(move(keys, i))
+    keys = random.wrap_key_data(WORDS, impl="rbg")
+    rows = random.wrap_key_data(WORDS[:, :2])  # the same moves on keys of two words
+    expected = np.concatenate(
+        [
+            moved(rows, i),
+            moved(random.wrap_key_data(np.ascontiguousarray(WORDS[:, 2:])), i),
+        ],
+        -1,
+    )
+    np.testing.assert_array_equal(moved(keys, i), expected)
+    np.testing.assert_array_equal(ferax.jit(moved)(keys, i), expected)
+    constant = ferax.jit(lambda i: moved(keys, i))
+    np.testing.assert_array_equal(constant(i), expected)
+
+
+def test_keys_read_out_of_bounds():
+    """They have all bits set, those of two words and those of four."""
+    for impl, count in (("threefry2x32", 2), ("rbg", 4)):
+        keys = random.split(random.key(0, impl=impl), 3)
+        f = lambda k, i: random.key_data(k.at[i].get(mode="fill"))
+        for g in (f, ferax.jit(f)):
+            got = np.asarray(g(keys, jnp.array([1, 7])))
+            np.testing.assert_array_equal(got[0], random.key_data(keys)[1])
+            np.testing.assert_array_equal(got[1], [2**32 - 1] * count)
+
+
+def test_the_default_generator():
+    """default_prng_impl decides on keys that name no generator, and on raw words."""
+    with ferax.default_prng_impl("unsafe_rbg"):
+        raw = PRNGKey(7)
+        assert random.key(7).dtype.name == "key<urbg>"
+        assert random.key_impl(raw) == "unsafe_rbg"
+        assert random.key_dtype() is random.key(7).dtype
+        assert random.wrap_key_data(raw).dtype is random.key(7).dtype
+        assert random.key(7, impl="threefry2x32").dtype.name == "key<fry>"
+        np.testing.assert_array_equal(raw, [0, 7, 0, 7])
+    np.testing.assert_array_equal(PRNGKey(7), [0, 7])
+    assert repr(random.key(7, impl="rbg")) == (
+        "Array(key<rbg>[]) overlaying:\n[0 7 0 7]"
+    )
 
 
 def test_keys_in_loops():
@@ -246,9 +374,10 @@ ERRORS = [
      "PRNGKey: a seed has at most 64 bits; got 1180591620717411303424"),
     (lambda: random.key(0, impl="foo"), ValueError,
      "unknown generator 'foo'; there are threefry2x32, rbg, unsafe_rbg"),
-    (lambda: random.key(0, impl="rbg"), NotImplementedError,
-     ("random: the generator 'rbg' is not available; use 'threefry2x32', whose bits are the same "
-     "on every device")),
+    (lambda: random.uniform(PRNGKey(0, impl="rbg")), TypeError,
+     ("random.uniform: key must be a key array or raw words uint32[2]; got uint32[4]. Raw words "
+     "belong to the generator threefry2x32; make those of another one into a key by "
+     "random.wrap_key_data(words, impl=…)")),
     (lambda: random.fold_in(KEY, -1), OverflowError,
      "random.fold_in: data must lie in [0, 2**32); got -1"),
     (lambda: random.fold_in(KEY, jnp.arange(2)), TypeError,

@@ -5,12 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 from ferax import random
-from ferax.lax import bits
+from ferax.lax import bits, rbg
 from tests.samples.base import Sample, array
 
 KEY = random.key(42)
 KEYS = random.split(random.key(7), (2, 3))
 NONE = random.split(random.key(7), 0)
+WIDE = random.split(random.key(7, impl="unsafe_rbg"), (2, 3))
 
 
 def words(shape, seed=0):
@@ -29,8 +30,11 @@ SAMPLES = {
         Sample(bits.RandomWrap(), [words((3, 4, 2))]),
         Sample(bits.RandomWrap(), [words((5, 2)).T.copy().T], note="strided"),
         Sample(bits.RandomWrap(), [words((0, 2))]),
+        *(Sample(bits.RandomWrap("rbg"), [words((*s, 4))]) for s in ((), (3, 1), (0,))),
     ],
-    bits.RandomUnwrap: [Sample(bits.RandomUnwrap(), [k]) for k in (KEY, KEYS, NONE)],
+    bits.RandomUnwrap: [
+        Sample(bits.RandomUnwrap(), [k]) for k in (KEY, KEYS, NONE, WIDE, WIDE[0, 0], WIDE[:, :0])
+    ],
     bits.RandomSeed: [
         Sample(bits.RandomSeed(), [np.array(-5, "int32")]),
         Sample(bits.RandomSeed(), [array((4,), "uint8")]),
@@ -54,3 +58,7 @@ SAMPLES = {
         Sample(bits.RandomFoldIn(), [NONE, words(())]),
     ],
 }  # fmt: skip
+
+TESTED_ELSEWHERE = {  # mapped it is no loop
+    rbg.RbgBits: "random/test_random.py::test_several_keys_of_rbg_draw_by_the_first",
+}

@@ -13,6 +13,7 @@ from ferax.lax import factorizations, spectral
 from tests.samples.base import Sample, array
 
 _FREE = "vectors are free up to a factor: see test_linalg.py"
+_PHASES = "the phases of Schur vectors are LAPACK's choice: no rule"
 _HERMITIAN = "derivatives assume a Hermitian direction: see test_linalg.py"
 
 
@@ -51,6 +52,8 @@ def _lu_solve(transposed, count=2):
 
 _REFLECTORS = factorizations.Geqrf().bind(array((2, 4, 3)))
 _A, _TAUS = (x.host() for x in _REFLECTORS)
+_COMPLEX = [x.host() for x in factorizations.Geqrf().bind(array((4, 3), "complex64"))]
+_SQUARE = array((3, 3), "complex64", seed=1)
 _TALL, _WIDE = array((5, 3), seed=3), array((3, 5), seed=1)
 _EMPTY = array((2, 0, 3))
 
@@ -99,13 +102,21 @@ SAMPLES = {
         _free(factorizations.Qr(True, True), _TALL),
         _free(factorizations.Qr(False, True), np.zeros((2, 3, 0), "float32")),
     ],
-    factorizations.Geqrf: [_free(factorizations.Geqrf(), _TALL, why="no rule")],
+    factorizations.Geqrf: [
+        Sample(factorizations.Geqrf(), [x], tolerance=200)
+        for x in (_TALL, _WIDE, array((2, 3, 3)), array((4, 3), "complex64"), _SQUARE)
+    ],
     factorizations.HouseholderProduct: [
-        _free(factorizations.HouseholderProduct(), _A, _TAUS, why="no rule")
+        Sample(factorizations.HouseholderProduct(), [_A, _TAUS], tolerance=200),
+        Sample(factorizations.HouseholderProduct(), [_A[0], _TAUS[0, :2]], tolerance=200),
+        Sample(factorizations.HouseholderProduct(), list(_COMPLEX), tolerance=200),
     ],
     factorizations.Ormqr: [
-        _free(factorizations.Ormqr(True, False), _A, _TAUS, array((2, 4, 2)), why="no rule"),
-        _free(factorizations.Ormqr(False, True), _A, _TAUS, array((2, 2, 4)), why="no rule"),
+        Sample(factorizations.Ormqr(True, False), [_A, _TAUS, array((2, 4, 2))], tolerance=200),
+        Sample(factorizations.Ormqr(False, True), [_A, _TAUS, array((2, 2, 4))], tolerance=200),
+        Sample(
+            factorizations.Ormqr(True, True), [*_COMPLEX, array((4, 2), "complex64")], tolerance=200
+        ),
     ],
     factorizations.TridiagonalSolve: [
         Sample(
@@ -143,12 +154,16 @@ SAMPLES = {
         _free(spectral.Eig(False, True), array((3, 3), "complex64")),
     ],
     spectral.Schur: [
-        _free(spectral.Schur(True), array((2, 3, 3)), why="no rule"),
-        _free(spectral.Schur(False), array((3, 3), "complex64"), why="no rule"),
+        _free(spectral.Schur(True), array((2, 3, 3)), why=_PHASES),
+        _free(spectral.Schur(False), array((3, 3), "complex64"), why=_PHASES),
     ],
-    spectral.Hessenberg: [_free(spectral.Hessenberg(), array((2, 4, 4)), why="no rule")],
+    spectral.Hessenberg: [
+        Sample(spectral.Hessenberg(), [x], tolerance=200)
+        for x in (array((2, 4, 4)), array((4, 4), "complex64"), array((1, 1)))
+    ],
     spectral.Tridiagonal: [
-        _free(spectral.Tridiagonal(True), _positive((2, 4, 4)), why="no rule"),
-        _free(spectral.Tridiagonal(False), _positive((3, 3), "complex64"), why="no rule"),
+        Sample(spectral.Tridiagonal(lower), [x], tolerance=200)
+        for lower in (True, False)
+        for x in (_positive((2, 4, 4)), array((4, 4), "complex64", seed=1), array((1, 1)))
     ],
 }  # fmt: skip

@@ -409,3 +409,16 @@ def test_register_by_class_methods():
             return cls(*children)
 
     assert tu.tree_map(lambda x: -x, Box(3)).x == -3
+
+
+def test_dicts_are_rebuilt_with_sorted_keys():
+    """The order of a rebuilt dict does not depend on the order of any dict seen before."""
+    given = {"b": 1, "a": {"d": 2, "c": 3}}
+    for again in (tu.tree_map(lambda x: x, given), ferax.jit(lambda x: x)(given)):
+        assert list(again) == ["a", "b"]
+        assert list(again["a"]) == ["c", "d"]
+    counts = tu.tree_map(lambda x: x, defaultdict(int, z=1, y=2))
+    assert list(counts) == ["y", "z"]
+    assert counts.default_factory is int
+    kept = tu.tree_map(lambda x: x, OrderedDict(z=1, y=2))
+    assert list(kept) == ["z", "y"]
