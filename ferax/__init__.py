@@ -29,9 +29,8 @@ _ROOMS = {
     ],
     "ferax.lax.rematerialize": ["checkpoint", "checkpoint_policies", "remat"],
     "ferax.lax.host": ["effects_barrier", "pure_callback"],
-    "ferax.transforms.scopes": [
-        "disable_jit", "ensure_compile_time_eval", "named_call", "named_scope",
-    ],
+    "ferax.transforms.scopes": ["ensure_compile_time_eval", "named_call", "named_scope"],
+    "ferax.lax.debugging": ["disable_jit"],
     "ferax.engines.devices": [
         "Shard", "block_until_ready", "copy_to_host_async", "default_backend", "device_count",
         "device_get", "device_put", "device_put_replicated", "device_put_sharded", "devices",

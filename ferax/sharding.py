@@ -124,8 +124,8 @@ class Mesh(AbstractMesh):
 
     >>> import numpy as np
     >>> from ferax.sharding import Mesh
-    >>> Mesh(np.array(["cpu0", "cpu1"]), ("batch",)).shape
-    OrderedDict([('batch', 2)])
+    >>> dict(Mesh(np.array(["cpu0", "cpu1"]), ("batch",)).shape)
+    {'batch': 2}
     """
 
     def __init__(self, devices: Any, axis_names: Any, axis_types: Any = None):

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import collections
+import copy
 import dataclasses
 import functools
+import os
+import pickle
 import re
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -485,3 +490,187 @@ def test_reset_of_a_stateful_class():
     out, state = count(jnp.zeros(3, int))
     assert out.tolist() == [1, 1, 1]
     assert state.tolist() == [1, 1, 1]
+
+
+# -- rows that need a process, another library's object, or several transformations --------
+
+
+def test_transformations_compose_in_any_order():
+    """jvp, vjp, vmap, jit and grad nest either way round, with one answer."""
+    f, x, t = (lambda v: jnp.sum(jnp.sin(v) * v)), jnp.array([0.5, 1.5]), jnp.ones(2)
+    want = float(np.sum(np.cos(x) * x + np.sin(x)))
+    for got in (
+        ferax.jvp(f, (x,), (t,))[1],
+        ferax.jit(lambda x, t: ferax.jvp(f, (x,), (t,))[1])(x, t),
+        ferax.jvp(ferax.jit(f), (x,), (t,))[1],
+        ferax.vjp(f, x)[1](1.0)[0].sum(),
+        ferax.vmap(lambda v: ferax.jvp(f, (v,), (t,))[1])(x[None])[0],
+        ferax.jvp(lambda v: ferax.vmap(f)(v[None])[0], (x,), (t,))[1],
+    ):
+        close(got, want)
+
+
+def test_gradients_promote_as_their_arguments():
+    """That by a Python number is weak: it takes the dtype of the array it meets."""
+    scale = jnp.float32(3)
+    assert ferax.grad(lambda x: x * scale)(2.0).weak_type
+    assert ferax.jit(ferax.grad(lambda x: x * scale))(2.0).weak_type
+    assert not ferax.grad(lambda x: x * 2.0)(scale).weak_type
+    halved = jnp.ones(2, jnp.bfloat16) * ferax.grad(lambda x: x * scale)(2.0)
+    assert halved.dtype == jnp.bfloat16
+
+
+def test_branches_promote_alike_however_they_are_run():
+    """A weak and a strong branch give a strong result, also where the predicate is known."""
+    choose = lambda p: lax.cond(p, lambda: 1.0, lambda: jnp.float32(2))
+    assert not choose(True).weak_type
+    assert not ferax.jit(choose)(True).weak_type
+
+
+def test_custom_rules_and_checkpoint():
+    """custom_jvp, custom_vjp and checkpoint: the rule counts, and functions are given arrays."""
+    double = ferax.custom_jvp(lambda x: x * 2)
+    double.defjvp(lambda p, t: (double(p[0]), t[0] * 7))
+    clipped = ferax.custom_vjp(lambda x: x)
+    clipped.defvjp(lambda x: (x, None), lambda _, ct: (jnp.clip(ct, -1, 1),))
+    assert float(ferax.grad(double)(1.0)) == 7.0
+    assert ferax.vmap(ferax.grad(lambda x: 5 * clipped(x)))(jnp.ones(2)).tolist() == [
+        1,
+        1,
+    ]
+    total = ferax.checkpoint(lambda x: x.sum())
+    assert float(total(2.0)) == 2.0
+    assert ferax.grad(total)(jnp.ones(2)).tolist() == [1.0, 1.0]
+
+
+def test_keys_split_and_fold():
+    """The documented numbers of PRNGKey(0); a split key is as good as a folded one."""
+    key = random.PRNGKey(0)
+    close(random.normal(key, (2,)), [1.6226422, 2.0252647])
+    assert random.split(key).tolist() == [
+        [1797259609, 2579123966],
+        [928981903, 3453687069],
+    ]
+    assert random.fold_in(key, 1).tolist() == random.split(key)[1].tolist()
+
+
+def test_pytree_classes():
+    """A registered class goes through transformations; paths and flat vectors of it."""
+
+    @ferax.tree_util.register_pytree_node_class
+    class Pair:
+        def __init__(self, a, b):
+            self.a, self.b = a, b
+
+        def tree_flatten(self):
+            return (self.a, self.b), None
+
+        @classmethod
+        def tree_unflatten(cls, _, children):
+            return cls(*children)
+
+    doubled = ferax.jit(lambda p: ferax.tree.map(lambda x: x * 2, p))(Pair(1, 2))
+    assert isinstance(doubled, Pair)
+    assert int(doubled.b) == 4
+    flat, back = ferax.flatten_util.ravel_pytree({"b": jnp.ones(2), "a": 3.0})
+    assert flat.tolist() == [3.0, 1.0, 1.0]
+    assert float(back(flat * 2)["a"]) == 6.0
+    paths = ferax.tree_util.tree_flatten_with_path({"a": [1, {"b": 2}]})[0]
+    assert [ferax.tree_util.keystr(p) for p, _ in paths] == [
+        "['a'][0]",
+        "['a'][1]['b']",
+    ]
+
+
+def test_warnings_point_at_the_users_line():
+    """Not at a file of the package."""
+    with pytest.warns(UserWarning, match="float64") as seen:
+        jnp.arange(3, dtype=np.float64)
+    assert seen[0].filename == __file__
+
+
+def test_numpy_arrays_of_any_layout():
+    """Strides, read-only, empty and 0-d; masks, records and foreign byte orders are refused."""
+    base = np.arange(6.0, dtype=np.float32).reshape(2, 3)
+    frozen = base.copy()
+    frozen.flags.writeable = False
+    variants = (np.asfortranarray(base), base.repeat(2, 1)[:, ::2], frozen)
+    for x in variants:
+        for run in (jnp.negative, ferax.jit(jnp.negative), ferax.vmap(jnp.negative)):
+            assert np.array_equal(run(x), -base)
+    assert ferax.jit(jnp.negative)(base[:0]).shape == (0, 3)
+    assert float(jnp.negative(np.array(2.0))) == -2.0
+    with pytest.raises(ValueError, match=r"filled"):
+        jnp.negative(np.ma.array([1.0, 2.0], mask=[True, False]))
+    others = [np.zeros(2, [("a", "f4")]), np.array([None]), np.array(["a"])]
+    for x in (*others, base.astype(">f4")):
+        with pytest.raises(TypeError):
+            jnp.negative(x)
+
+
+def test_arrays_of_other_libraries():
+    """asarray takes what has __array__; functions and jit ask for the conversion."""
+
+    class Series:
+        shape, dtype, aval = (2,), np.dtype(np.float32), object()
+
+        def __array__(self, dtype=None, copy=None):
+            return np.ones(2, np.float32)
+
+    assert jnp.asarray(Series()).tolist() == [1.0, 1.0]
+    for f in (jnp.sin, ferax.jit(jnp.sin)):
+        with pytest.raises(TypeError, match="Series"):
+            f(Series())
+
+
+def test_integers_that_do_not_fit():
+    """They are an OverflowError, not a wrong comparison; what fits 32 bits wraps around."""
+    x = jnp.arange(3)
+    for f in (lambda x: x == 2**40, lambda x: jnp.where(x > 0, x, 2**40)):
+        for run in (f, ferax.jit(f)):
+            with pytest.raises(OverflowError):
+                run(x)
+    assert int(jnp.uint8(1) + 256) == 1
+    assert int(jnp.uint32(1) + (2**32 - 2)) == 2**32 - 1
+
+
+def test_copies_and_pickles():
+    """Arrays and keys keep their types; a jitted function is its own copy."""
+    for x in (jnp.arange(3), jnp.asarray(1.0), jnp.ones(2, jnp.bfloat16)):
+        for y in (copy.deepcopy(x), pickle.loads(pickle.dumps(x))):
+            assert (y.dtype, y.weak_type, y.tolist()) == (
+                x.dtype,
+                x.weak_type,
+                x.tolist(),
+            )
+    key = pickle.loads(pickle.dumps(random.key(3)))
+    assert random.key_data(key).tolist() == [0, 3]
+    f = ferax.jit(lambda x: x * 2)
+    assert float(copy.deepcopy({"f": f})["f"](2.0)) == 4.0
+
+
+FORKED = """
+import os, sys
+import ferax, ferax.numpy as jnp
+f = ferax.jit(lambda x: x + 1)
+f(1.0)
+child = os.fork()
+if child:
+    sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+assert float(jnp.sin(0.0)) == 0.0
+for g in (f, ferax.jit(lambda x: x * 3)):
+    try:
+        g(1.0)
+    except RuntimeError as error:
+        assert "spawn" in str(error)
+    else:
+        os._exit(2)
+os._exit(0)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_compiled_programs_after_a_fork_are_an_error():
+    """They would wait for ever for threads that the fork left behind."""
+    command = [sys.executable, "-W", "ignore", "-c", FORKED]
+    assert subprocess.run(command, timeout=60, check=False).returncode == 0

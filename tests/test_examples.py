@@ -71,6 +71,19 @@ def test_hamiltonian_monte_carlo_agrees_with_the_closed_form(
     assert 60 < float(accepted) < 97
 
 
+def test_effective_draws_of_a_known_process() -> None:
+    """x[i] = r x[i-1] + noise: n (1 - r)/(1 + r) draws, whether r is positive or negative."""
+    example = importlib.import_module("examples.hamiltonian_monte_carlo")
+    rates = np.array([0.0, 0.5, 0.9, -0.5])
+    noise = np.random.default_rng(0).standard_normal((4, 5000, 4)).astype(np.float32)
+    draws = noise / np.sqrt(1 - rates**2)
+    for i in range(1, noise.shape[1]):
+        draws[:, i] = rates * draws[:, i - 1] + noise[:, i]
+    found = np.asarray(example.effective_draws(draws.astype(np.float32)))
+    np.testing.assert_allclose(found, 20_000 * (1 - rates) / (1 + rates), rtol=0.15)
+    np.testing.assert_allclose(example.r_hat(draws.astype(np.float32)), 1, atol=0.02)
+
+
 def test_fit_ode_finds_the_rates(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

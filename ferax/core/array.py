@@ -202,6 +202,12 @@ class Concrete(Array):
             self._host = host
         return self._host
 
+    def numbers(self) -> np.ndarray:
+        """`host()` of numbers; random keys are none."""
+        if dtypes.is_key(self.aval.dtype):
+            raise TypeError("random keys are opaque; see random.key_data")
+        return self.host()
+
     def buffer(self) -> Any:
         """The values on a device; on the default device if they are on none yet."""
         buffer = self._buffer
@@ -215,11 +221,7 @@ class Concrete(Array):
     # -- as NumPy and Python ---------------------------------------------------------------
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-        if dtypes.is_key(self.aval.dtype):
-            raise TypeError(
-                "random keys are opaque; random.key_data(key) gives their words"
-            )
-        view = self.host().view()
+        view = self.numbers().view()
         view.flags.writeable = False
         if dtype is not None and np.dtype(dtype) != view.dtype:
             if copy is False:
@@ -252,7 +254,7 @@ class Concrete(Array):
                 f"the truth value of an array with {self.size} elements ({self.aval.short()}) "
                 "is ambiguous; use x.any() or x.all()"
             )
-        return bool(self.host().reshape(())[()])
+        return bool(self.numbers().reshape(())[()])
 
     def _scalar(self, kind: str) -> Any:
         if self.aval.shape:
@@ -260,7 +262,7 @@ class Concrete(Array):
                 f"only arrays without dimensions convert to {kind}; got {self.aval.short()}. "
                 "x.item() takes the element of an array of size 1."
             )
-        return self.host()[()]
+        return self.numbers()[()]
 
     def __int__(self) -> int:
         return int(self._scalar("int"))
@@ -280,14 +282,14 @@ class Concrete(Array):
         return int(value)
 
     def item(self, *args: int) -> Any:
-        return self.host().item(*args)
+        return self.numbers().item(*args)
 
     def tolist(self) -> Any:
         """Nested lists of Python numbers."""
-        return self.host().tolist()
+        return self.numbers().tolist()
 
     def tobytes(self, order: Any = "C") -> bytes:
-        return self.host().tobytes(order)
+        return self.numbers().tobytes(order)
 
     def __iter__(self) -> Iterator[Any]:
         if not self.aval.shape:
@@ -312,7 +314,8 @@ class Concrete(Array):
         return str(self.host()) if not dtypes.is_key(self.aval.dtype) else repr(self)
 
     def __format__(self, spec: str) -> str:
-        return format(self.host()[()] if not self.shape else str(self), spec)
+        alone = not self.shape and not dtypes.is_key(self.aval.dtype)
+        return format(self.host()[()] if alone else str(self), spec)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _unpickle, (np.asarray(self.host()), self.aval)

@@ -94,49 +94,37 @@ class Aval:
         return Aval, (self.shape, self.dtype, self.weak_type)
 
 
-class Zero:
+class Placeholder:
+    """Stands for a value of which nothing but the aval is needed."""
+
+    __slots__ = ("aval",)
+
+    def __init__(self, aval: Aval):
+        self.aval = aval
+
+    @property
+    def shape(self) -> Shape:
+        return self.aval.shape
+
+    @property
+    def dtype(self) -> Any:
+        return self.aval.dtype
+
+    @property
+    def ndim(self) -> int:
+        return self.aval.ndim
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.aval.short()})"
+
+
+class Zero(Placeholder):
     """A tangent or cotangent known to be zero; nothing is computed with it."""
 
-    __slots__ = ("aval",)
-
-    def __init__(self, aval: Aval):
-        self.aval = aval
-
-    @property
-    def shape(self) -> Shape:
-        return self.aval.shape
-
-    @property
-    def dtype(self) -> Any:
-        return self.aval.dtype
-
-    @property
-    def ndim(self) -> int:
-        return self.aval.ndim
-
-    def __repr__(self) -> str:
-        return f"Zero({self.aval.short()})"
+    __slots__ = ()
 
 
-class LinearInput:
+class LinearInput(Placeholder):
     """Stands for the unknown operand of a linear operation when it is transposed."""
 
-    __slots__ = ("aval",)
-
-    def __init__(self, aval: Aval):
-        self.aval = aval
-
-    @property
-    def shape(self) -> Shape:
-        return self.aval.shape
-
-    @property
-    def dtype(self) -> Any:
-        return self.aval.dtype
-
-    @property
-    def ndim(self) -> int:
-        return self.aval.ndim
-
-    def __repr__(self) -> str:
-        return f"LinearInput({self.aval.short()})"
+    __slots__ = ()

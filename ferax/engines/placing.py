@@ -8,7 +8,7 @@ by sharding constraints, which every transformation knows.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from ferax.core.array import Concrete, engine
 from ferax.lax.compiler import as_sharding, constrained
@@ -69,12 +69,48 @@ class Placing:
         wanted = flatten_prefix(self.out_shardings, full, "jit: out_shardings")
         return [as_sharding("jit: out_shardings", w) for w in wanted]
 
-    def put(self, leaves: Sequence[Any], wanted: Sequence[Any]) -> list[Any]:
-        """Arrays where they shall be."""
-        return [x if w is None else self._put(x, w) for x, w in zip(leaves, wanted)]
+    def constrain(self, leaves: Sequence[Any], wanted: Sequence[Any]) -> list[Any]:
+        """Traced leaves, with what is wanted of them said in the program."""
+        return [
+            x if w is None else constrained("jit", x, w) for x, w in zip(leaves, wanted)
+        ]
+
+    def plan(
+        self, ins: Sequence[Any], outs: Sequence[Any], kept: Sequence[int]
+    ) -> Placed:
+        """For one program, of whose arguments only some are passed on."""
+        given = [w for w in (*ins, *outs) if w is not None]
+        for other in given:
+            if other.device_set != given[0].device_set:
+                raise ValueError(
+                    "jit: all shardings must be over the same devices; got "
+                    f"{given[0]} and {other}"
+                )
+        site: Any = None
+        if self.device is not None:
+            site = self.device
+        elif given and given[0].num_devices == 1:
+            site = next(iter(given[0].device_set))
+        elif given:
+            site = tuple(ins[i] for i in kept)
+        return Placed(ins, outs, site, self.device is not None)
+
+
+class Placed(NamedTuple):
+    """Where one program runs, and where its arguments and results lie."""
+
+    ins: Sequence[Any]  # a sharding or None for each argument
+    outs: Sequence[Any]
+    site: Any  # a device, or the shardings of the arguments passed on, or None
+    moves: bool  # whether arguments that lie elsewhere are moved
+
+    def put(self, leaves: Sequence[Any]) -> tuple[list[Any], Any]:
+        """Arrays where they shall be, and the site."""
+        placed = [x if w is None else self._put(x, w) for x, w in zip(leaves, self.ins)]
+        return placed, self.site
 
     def _put(self, x: Concrete, where: Sharding) -> Concrete:
-        if x._committed and self.device is None:
+        if x._committed and not self.moves:
             own = engine().sharding_of(x)
             if not own.is_equivalent_to(where, x.ndim):
                 raise ValueError(
@@ -82,25 +118,3 @@ class Placing:
                     f"it on {where}; move it with device_put before the call"
                 )
         return engine().device_put(x, where)  # type: ignore[no-any-return]
-
-    def constrain(self, leaves: Sequence[Any], wanted: Sequence[Any]) -> list[Any]:
-        """Traced leaves, with what is wanted of them said in the program."""
-        return [
-            x if w is None else constrained("jit", x, w) for x, w in zip(leaves, wanted)
-        ]
-
-    def site(self, ins: Sequence[Any], outs: Sequence[Any]) -> Any:
-        """Where the program runs: a device, or the shardings of its arguments, or None."""
-        if self.device is not None:
-            return self.device
-        given = [w for w in (*ins, *outs) if w is not None]
-        if not given:
-            return None
-        first = given[0]
-        for other in given:
-            if other.device_set != first.device_set:
-                raise ValueError(
-                    "jit: all shardings must be over the same devices; got "
-                    f"{first} and {other}"
-                )
-        return next(iter(first.device_set)) if first.num_devices == 1 else tuple(ins)

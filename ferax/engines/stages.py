@@ -81,7 +81,7 @@ class Compiled:
         self._traced = traced
         self.in_tree, self.out_tree = traced.in_tree, traced.out_tree
         self.args_info = _args_info(traced)
-        self._executable = traced.executable(traced.place)[0]
+        self._executable = traced.executable(traced.placed and traced.placed.site)[0]
         self._wanted = [a.strong() for a in traced.program.in_avals]
 
     @property

@@ -622,10 +622,9 @@ def _refuse_after_fork() -> None:
             "multiprocessing.get_context('spawn'), or before the first jit."
         )
 
-    global _placed
-    _placed = refuse
     _scattered.append(True)  # so that every program looks at where its operands are
-    Engine._load = refuse  # type: ignore[method-assign]
+    globals()["_placed"] = refuse
+    setattr(Engine, "_load", refuse)  # noqa: B010
 
 
 def _is_many(where: Any) -> bool:

@@ -21,7 +21,6 @@ from ferax.core.array import Array
 from ferax.core.avals import Aval, Zero
 from ferax.core.basis import (
     ADD,
-    ANY,
     FLOATING,
     MUL,
     NEG,
@@ -51,6 +50,10 @@ __all__ = [
 ]  # fmt: skip
 
 _BOOL = np.dtype(np.bool_)
+_EQUATABLE = Kinds(  # the carrier of keys of four words has no equality of bits
+    "numbers, bool or keys of two words",
+    lambda d: not dtypes.is_key(d) or d.words == 2,
+)
 _COMPARABLE = Kinds(
     "bool, integer or floating",
     lambda d: not (dtypes.is_complex(d) or dtypes.is_key(d)),
@@ -566,7 +569,7 @@ class _Comparison(Discrete, family=True):
 class Eq(_Comparison):
     """z = (x = y)"""
 
-    accepts, direction = ANY, "EQ"
+    accepts, direction = _EQUATABLE, "EQ"
 
     def numpy(self, x: Any, y: Any) -> list[Any]:
         return [np.equal(x, y)]
@@ -575,7 +578,7 @@ class Eq(_Comparison):
 class Ne(_Comparison):
     """z = (x ≠ y)"""
 
-    accepts, direction = ANY, "NE"
+    accepts, direction = _EQUATABLE, "NE"
 
     def numpy(self, x: Any, y: Any) -> list[Any]:
         return [np.not_equal(x, y)]

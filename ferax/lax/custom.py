@@ -14,7 +14,7 @@ from functools import partial, update_wrapper
 from typing import Any
 
 from ferax import dtypes
-from ferax.core.avals import Aval, LinearInput, Zero
+from ferax.core.avals import Aval, LinearInput, Placeholder, Zero
 from ferax.core.basis import instantiate, moveaxis, reduce_sum
 from ferax.core.jaxpr import Jaxpr, eval_jaxpr, stage
 from ferax.core.primitive import Primitive, cannot
@@ -324,28 +324,10 @@ class CustomPull(Primitive, interned=False):
 # -- public --------------------------------------------------------------------------------
 
 
-class SymbolicZero:
+class SymbolicZero(Placeholder):
     """A tangent or cotangent known to be zero, as rules with `symbolic_zeros=True` get it."""
 
-    __slots__ = ("aval",)
-
-    def __init__(self, aval: Aval):
-        self.aval = aval
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return self.aval.shape
-
-    @property
-    def dtype(self) -> Any:
-        return self.aval.dtype
-
-    @property
-    def ndim(self) -> int:
-        return self.aval.ndim
-
-    def __repr__(self) -> str:
-        return f"SymbolicZero({self.aval.short()})"
+    __slots__ = ()
 
     @staticmethod
     def from_primal_value(val: Any) -> SymbolicZero:

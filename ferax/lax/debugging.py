@@ -16,6 +16,7 @@ from types import CodeType, FrameType
 from typing import Any
 
 from ferax import errors
+from ferax.config import scoped
 from ferax.core.array import Array, Concrete
 from ferax.core.tracing import Tracer, to_array
 from ferax.errors import public
@@ -240,3 +241,18 @@ def inspect_array_sharding(value: Any, *, callback: Callable[[Any], None]) -> No
             "it with lax.with_sharding_constraint"
         )
     callback(known.sharding)
+
+
+@public
+def disable_jit(disable: bool = True) -> Any:
+    """Within the block, in this thread: jit runs the Python function itself.
+
+    Loops and branches run in Python too, so that values can be printed and stepped through.
+
+    >>> import ferax
+    >>> with ferax.disable_jit():
+    ...     y = ferax.jit(lambda x: x + 1 if x > 0 else x)(2.0)
+    >>> float(y)
+    3.0
+    """
+    return scoped["disable_jit"](disable)

@@ -8,10 +8,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ferax import dtypes
+from ferax import dtypes, shapes
 from ferax.core.array import Concrete
 from ferax.core.avals import Aval, Shape
+from ferax.core.basis import broadcast_to
 from ferax.lax import rbg
+from ferax.lax.arithmetic import eq
 from ferax.lax.bits import (
     MASK,
     THREEFRY,
@@ -24,7 +26,11 @@ from ferax.lax.bits import (
     RandomUnwrap,
     RandomWrap,
 )
+from ferax.lax.reduction import reduce_and
 from ferax.lax.shape import unstack
+
+#: of keys that can be told apart by their words only
+WIDE_KEYS = frozenset(d for d in dtypes.KEY_DTYPES.values() if d.words > 2)
 
 
 class Generator(NamedTuple):
@@ -90,6 +96,13 @@ def bits_of_each(keys: Any, shape: Shape, dtype: Any = UINT32) -> tuple[Any, ...
     if keys.dtype is THREEFRY:  # keys don't know of each other: one operation
         return unstack(key_bits(keys, shape, dtype))
     return tuple(key_bits(k, shape, dtype) for k in unstack(keys))
+
+
+def same_keys(x: Any, y: Any) -> Any:
+    """Whether keys of one generator are equal, element by element; the operands broadcast."""
+    shape = shapes.broadcast_shapes(x.shape, y.shape, who="equal")
+    words = [broadcast_to(RandomUnwrap()(k), (*shape, k.dtype.words)) for k in (x, y)]
+    return reduce_and(eq(*words), (len(shape),))
 
 
 def known_key(seed: int, impl: str) -> Concrete:

@@ -41,6 +41,7 @@ __all__ = [
 ]  # fmt: skip
 
 _INT32, _INT64 = np.dtype(np.int32), np.dtype(np.int64)
+_PARTS, _LONG = 8, 1 << 15  # of an axis, for argmax; from this length on
 
 
 def identity(kind: str, dtype: Any) -> Any:
@@ -378,28 +379,65 @@ class _ArgExtremum(Primitive, family=True):
     def stablehlo(self, hlo: Any, x: Any) -> list[Any]:
         # One reduction that sees each element once: XLA computes x again for each loop that
         # reads it, not always with the same last bit, so that no x need equal its maximum.
+        n = x.shape[self.axis]
+        width = max(dtypes.itemsize_bits(x.dtype), 8)
+        if width > 32 or n > 2**31:
+            return [
+                hlo.convert(self._of_pairs(hlo, self._key(hlo, x)), self.index_dtype)
+            ]
+        words = self._words(hlo, x)
+        least = hlo.constant(np.iinfo(_INT64).min, _INT64)
+        best = hlo.reduce("maximum", words, least, (self.axis,))
+        low = hlo.binary("and", best, hlo.full(best.shape, 2**32 - 1, _INT64))
+        index = hlo.binary("subtract", hlo.full(best.shape, n - 1, _INT64), low)
+        return [hlo.convert(index, self.index_dtype)]
+
+    def _key(self, hlo: Any, x: Any) -> Any:
+        """Integers of which the largest one belongs to the extremum."""
         key = hlo_key(hlo, x)
         if self.extremum == "minimum":
             key = hlo.unary("not", key)
             if dtypes.is_floating(x.dtype):
                 most = hlo.full(x.shape, np.iinfo(key.dtype).max, key.dtype)
                 key = hlo.select(hlo.compare(x, x, "NE"), most, key)
+        return key
+
+    def _words(self, hlo: Any, x: Any) -> Any:
+        """64-bit words, key above and place from the end below, for a reduction to end with.
+
+        XLA vectorises reductions of words, but those of long axes it splits into windows of 32
+        and writes all words to memory first. The maximum of eight parts of the axis, element by
+        element, is one loop.
+        """
         n = x.shape[self.axis]
-        if np.dtype(key.dtype).itemsize > 4 or n > 2**31:
-            return [hlo.convert(self._of_pairs(hlo, key), self.index_dtype)]
-        # XLA vectorises a reduction of words with (key, place from the end) in them
+        each = n // _PARTS if n >= _LONG else n
+        words = None
+        for start in range(0, n, each):
+            stop = min(start + each, n)
+            part = self._part(hlo, x, start, stop)
+            if words is None:
+                words = part
+            elif stop - start == each:
+                words = hlo.binary("maximum", words, part)
+            else:
+                words = hlo.concatenate([words, part], self.axis)
+        return words
+
+    def _part(self, hlo: Any, x: Any, start: int, stop: int) -> Any:
+        """The words of x[start:stop] along the axis."""
+        n = x.shape[self.axis]
+        if stop - start < n:
+            starts, limits = [0] * x.ndim, list(x.shape)
+            starts[self.axis], limits[self.axis] = start, stop
+            x = hlo.slice(x, starts, limits, [1] * x.ndim)
+        key = self._key(hlo, x)
         key, unsigned = hlo.convert(key, _INT64), dtypes.is_unsigned(key.dtype)
         if unsigned:  # into the range of signed ones
             key = hlo.binary("subtract", key, hlo.full(x.shape, 2**31, _INT64))
-        last = hlo.full(x.shape, n - 1, _INT64)
+        last = hlo.full(x.shape, n - 1 - start, _INT64)
         place = hlo.binary("subtract", last, hlo.iota(x.shape, _INT64, self.axis))
         high = hlo.binary("shift_left", key, hlo.full(x.shape, 32, _INT64))
-        least = hlo.constant(np.iinfo(_INT64).min, _INT64)
-        words = hlo.binary("or", high, place)
-        best = hlo.reduce("maximum", words, least, (self.axis,))
-        low = hlo.binary("and", best, hlo.full(best.shape, 2**32 - 1, _INT64))
-        index = hlo.binary("subtract", hlo.full(best.shape, n - 1, _INT64), low)
-        return [hlo.convert(index, self.index_dtype)]
+        return hlo.binary("or", high, place)
 
     def _of_pairs(self, hlo: Any, key: Any) -> Any:
         """The index of the first largest integer, by a reduction over pairs (key, index)."""

@@ -378,7 +378,11 @@ class RandomGammaGrad(_Special):
         return kernels.written(hlo, kernels.random_gamma_grad, *values, iterates=True)
 
     def partials(self, a: Any, x: Any) -> tuple[Any, ...]:
-        return "shape parameter", "sample"
+        def by_sample() -> Any:  # z = -∂P/∂a / p, and ∂²P/∂x∂a = ∂p/∂a
+            slope = SUB(DIV(basis.sub(a, 1), x), scalar(1, x))  # of log p
+            return SUB(SUB(DIGAMMA(a), LOG(x)), MUL(self(a, x), slope))
+
+        return "shape parameter", by_sample
 
 
 IGAMMA_GRAD_A = IgammaGradA()

@@ -21,6 +21,7 @@ from ferax.core import basis
 from ferax.core.array import Array, Concrete, engine
 from ferax.errors import public
 from ferax.lax import elementwise as el
+from ferax.lax.keys import WIDE_KEYS
 from ferax.lax.shape import Rev
 from ferax.numpy import (
     contracting,
@@ -106,8 +107,8 @@ def _operators() -> dict[str, Callable[..., Any]]:
         "rshift": (u.right_shift,),
     }
     comparisons: dict[str, tuple[Any, ...]] = {
-        "eq": (u.equal, o.EQ),
-        "ne": (u.not_equal, o.NE),
+        "eq": (u.equal, o.EQ, WIDE_KEYS),
+        "ne": (u.not_equal, o.NE, WIDE_KEYS),
         "lt": (u.less, o.LT, _COMPLEX),
         "le": (u.less_equal, o.LE, _COMPLEX),
         "gt": (u.greater, o.GT, _COMPLEX),

@@ -20,6 +20,7 @@ from ferax.core.array import Array, Concrete
 from ferax.core.tracing import to_array
 from ferax.errors import public
 from ferax.lax import elementwise as el
+from ferax.lax.keys import WIDE_KEYS, same_keys
 from ferax.lax.looping import while_loop
 from ferax.lax.reduction import ReduceAnd
 from ferax.numpy.operations import (
@@ -483,13 +484,15 @@ def equal(x: ArrayLike, y: ArrayLike, /) -> Array:
     >>> jnp.equal(jnp.arange(3), jnp.array([0., 5., 2.]))
     Array([ True, False,  True], dtype=bool)
     """
-    return EQ(*pair("equal", x, y))
+    x, y = pair("equal", x, y)
+    return same_keys(x, y) if x.dtype in WIDE_KEYS else EQ(x, y)
 
 
 @public
 def not_equal(x: ArrayLike, y: ArrayLike, /) -> Array:
     """x != y as bools; nan differs from everything."""
-    return NE(*pair("not_equal", x, y))
+    x, y = pair("not_equal", x, y)
+    return bitwise_not(same_keys(x, y)) if x.dtype in WIDE_KEYS else NE(x, y)
 
 
 def _ordered(op: Any, x: Any, y: Any) -> Any:
@@ -547,7 +550,7 @@ def _sequence(x: Any) -> Any:
 
 def _equal_or_nan(x: Any, y: Any, equal_nan: bool) -> Any:
     x, y = pair("array_equal", x, y)
-    same = EQ(x, y)
+    same = equal(x, y)
     if equal_nan and dtypes.is_inexact(x.dtype):
         same = OR(same, AND(NE(x, x), NE(y, y)))
     return same

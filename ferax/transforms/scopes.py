@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from functools import wraps
 from typing import Any
 
-from ferax.config import scoped
 from ferax.core.tracing import active, state
 
 
@@ -62,17 +61,3 @@ def ensure_compile_time_eval() -> Iterator[None]:
     """
     with active(None):
         yield
-
-
-def disable_jit(disable: bool = True) -> Any:
-    """Within the block, in this thread: jit runs the Python function itself.
-
-    Loops and branches run in Python too, so that values can be printed and stepped through.
-
-    >>> import ferax
-    >>> with ferax.disable_jit():
-    ...     y = ferax.jit(lambda x: x + 1 if x > 0 else x)(2.0)
-    >>> float(y)
-    3.0
-    """
-    return scoped["disable_jit"](disable)

@@ -37,11 +37,7 @@ MAX_VARIANTS = 8  # traces kept per signature for different values of guarded gl
 class Traced:
     """A function traced for one kind of arguments: the first stage of compilation."""
 
-    # what the function was told of devices and of the compiler
-    placing: Any = None
-    place: Any = None  # as `Engine.place_of`, where the arguments don't decide it
-    in_shardings: Sequence[Any] = ()
-    out_shardings: Sequence[Any] = ()
+    placed: Any = None  # where arguments and results shall be, if the function was told
     compiler_options: Mapping[str, Any] = {}
 
     def __init__(
@@ -112,7 +108,7 @@ class Traced:
                 self.runnable_donated(),
                 place,
                 options=self.compiler_options,
-                out_shardings=self.out_shardings,
+                out_shardings=self.placed.outs if self.placed else (),
             )
             consts = made.placed([c.buffer() for c in self.kept_consts])
             found = self._executables[device] = (made, consts)
@@ -124,9 +120,9 @@ class Traced:
 
     def run(self, leaves: list[Any]) -> list[Any]:
         """Run the compiled program on concrete leaves."""
-        device = self.place
-        if device is not None:
-            leaves = self.placing.put(leaves, self.in_shardings)
+        device = None
+        if self.placed is not None:
+            leaves, device = self.placed.put(leaves)
         chosen = leaves if self.keeps_all else [leaves[i] for i in self.kept]
         try:
             buffers = []
@@ -270,6 +266,7 @@ class JitFunction:
             else:
                 if config.disable_jit:  # part of the key, so that nothing was found
                     return self.fun(*given, **named)
+                self._arrays(args, kwargs, leaves)  # arrays of others have avals too
                 traced = self._trace(args, kwargs, statics, leaves, avals, key)
             if state.trace is None:
                 outs = traced.run(leaves)
@@ -283,6 +280,9 @@ class JitFunction:
 
     def __get__(self, obj: Any, owner: Any = None) -> Any:
         return self if obj is None else partial(self, obj)
+
+    def __deepcopy__(self, memo: Any) -> JitFunction:
+        return self  # as functions do
 
     def __repr__(self) -> str:
         return f"<jitted function {self.name}>"
@@ -423,12 +423,7 @@ class JitFunction:
         )
         traced.compiler_options = self.compiler_options
         if placing:
-            traced.placing, traced.in_shardings, traced.out_shardings = (
-                placing,
-                ins,
-                outs,
-            )
-            traced.place = placing.site([ins[i] for i in traced.kept], outs)
+            traced.placed = placing.plan(ins, outs, traced.kept)
         with self.table.lock:
             variants = self.table.entries.get(key, [])
             self._record(key, avals, variants)

@@ -581,7 +581,7 @@ def product(w: Writer, scope: list[Name], depth: int) -> Any:
             (f"jnp.convolve({x.text}, jnp.array([0.5, -0.3]))", (n + 1,)),
             (f"jnp.vander({x.text}, 2)", (n, 2)),
             (f"jnp.kron({x.text}, jnp.array([1.0, -0.5]))", (2 * n,)),
-            (f"jnp.correlate({x.text}, jnp.array([0.5, -0.3]), mode='same')", (n,)),
+            (f"jnp.correlate({x.text}, jnp.array([0.5, -0.3]), mode='same')", (max(n, 2),)),
             (f"jnp.ediff1d({x.text}, to_end=0.2)", (n,)),
             (f"jnp.interp({x.text}, {nodes[0]}, {nodes[1]})", (n,)),
         ]  # fmt: skip

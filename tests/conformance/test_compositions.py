@@ -194,6 +194,7 @@ def hasty(monkeypatch):
     xla._options.cache_clear()
     yield
     xla._options.cache_clear()
+    ferax.clear_caches()  # thousands of programs that nobody asks for again
 
 
 @pytest.mark.slow

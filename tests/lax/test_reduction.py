@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import ferax
+import ferax.numpy as jnp
 from ferax import lax
 from tests.lax.test_shape import check
 from tests.samples.base import array
@@ -168,3 +169,18 @@ def test_reduce_differentiates_and_maps():
     )
     got = ferax.vmap(logsumexp)(array((3, 5)))
     np.testing.assert_allclose(got, np.log(np.exp(array((3, 5))).sum(1)), rtol=1e-5)
+
+
+@pytest.mark.parametrize("shape", [(32_768,), (100_003,), (2, 40_001, 3)])
+@pytest.mark.parametrize("name", ["argmax", "argmin"])
+def test_places_of_extrema_on_long_axes(name: str, shape: tuple[int, ...]) -> None:
+    """Compiled, a long axis is folded in parts: the first of equals wins, nan above all."""
+    axis = len(shape) // 2
+    find, n = ferax.jit(lambda x: getattr(jnp, name)(x, axis)), shape[axis]
+    x = np.random.default_rng(0).integers(-99, 99, shape).astype(np.float32)
+    for dtype in (np.float32, np.int8, np.uint16, np.float16):
+        y = np.abs(x).astype(dtype) if dtype == np.uint16 else x.astype(dtype)
+        np.testing.assert_array_equal(find(y), getattr(np, name)(y, axis))
+    for place in (n - 1, n // 2, 7):
+        np.moveaxis(x, axis, 0)[place] = np.nan
+        assert np.all(np.asarray(find(x)) == place)

@@ -208,6 +208,45 @@ def test_keys_read_out_of_bounds():
             np.testing.assert_array_equal(got[1], [2**32 - 1] * count)
 
 
+@pytest.mark.parametrize("impl", ["threefry2x32", "rbg"])
+def test_keys_are_equal_by_their_words(impl):
+    """Also where the words of a key would be the nan or the zero of a float."""
+    keys = random.wrap_key_data(WORDS[:, : random.key_dtype(impl).words], impl=impl)
+    one = keys[3]
+    for f in (
+        lambda a, b: (a == b, a != b),
+        lambda a, b: (jnp.equal(a, b), jnp.not_equal(a, b)),
+    ):
+        for g in (f, ferax.jit(f)):
+            same, other = g(keys, keys)
+            assert same.tolist() == [True] * 5
+            assert other.tolist() == [False] * 5
+            assert g(keys, one)[0].tolist() == [False, False, False, True, False]
+    minus_zero = np.zeros_like(WORDS[0])
+    minus_zero[1] = 0x80000000
+    minus_zero = minus_zero[: random.key_dtype(impl).words]
+    assert random.wrap_key_data(minus_zero, impl=impl) != random.key(0, impl=impl)
+    with pytest.raises(ferax.dtypes.TypePromotionError):
+        keys == random.key(0, impl="unsafe_rbg")  # noqa: B015
+
+
+@pytest.mark.parametrize("impl", ["threefry2x32", "rbg"])
+def test_keys_are_opaque(impl):
+    """Their carrier is not shown as a number."""
+    key = random.key(3, impl=impl)
+    for convert in (
+        int,
+        bool,
+        float,
+        np.asarray,
+        lambda k: k.item(),
+        lambda k: k.tolist(),
+    ):
+        with pytest.raises(TypeError, match="random keys are opaque"):
+            convert(key)
+    assert f"{key}" == str(key) == repr(key)
+
+
 def test_the_default_generator():
     """default_prng_impl decides on keys that name no generator, and on raw words."""
     with ferax.default_prng_impl("unsafe_rbg"):

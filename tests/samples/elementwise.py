@@ -415,7 +415,7 @@ SAMPLES = {
     ),
     sp.IgammaGradA: _binary(sp.IGAMMA_GRAD_A, *[_POSITIVE] * 2, differentiable=(1,)),
     sp.RandomGammaGrad: _binary(
-        sp.RandomGammaGrad(), *[_POSITIVE] * 2, differentiable=()
+        sp.RandomGammaGrad(), *[_POSITIVE] * 2, differentiable=(1,)
     ),
     sp.RegularizedIncompleteBeta: [
         Sample(

@@ -164,6 +164,38 @@ def test_linearize_and_transpose():
     close(back, np.asarray(a).sum(0))
 
 
+@pytest.mark.parametrize(
+    ("across", "along"),
+    [(lax.pmax, jnp.max), (lax.pmin, jnp.min)],
+    ids=["pmax", "pmin"],
+)
+def test_extrema_across_an_axis_have_the_derivative_of_those_along_it(across, along):
+    """Differentiated around the map and as a member of it, in both modes, twice."""
+    x = jnp.asarray(np.random.default_rng(0).normal(size=(4, 3)), "float32")
+
+    def member(v):
+        return jnp.sum(jnp.sin(v) * across(jnp.cos(v) * v, "i"))
+
+    def outside(x):
+        return jnp.sum(ferax.vmap(member, axis_name="i")(x))
+
+    def plain(x):
+        return jnp.sum(jnp.sin(x) * along(jnp.cos(x) * x, 0))
+
+    want = ferax.grad(plain)(x)
+    for run in (lambda f: f, ferax.jit):
+        close(run(ferax.grad(outside))(x), want)
+        # the cotangents of all members meet in each
+        close(run(ferax.vmap(ferax.grad(member), axis_name="i"))(x), want)
+    push = lambda v: ferax.jvp(member, (v,), (jnp.cos(v),))[1]
+    close(
+        jnp.sum(ferax.vmap(push, axis_name="i")(x)),
+        ferax.jvp(plain, (x,), (jnp.cos(x),))[1],
+    )
+    twice = lambda f: ferax.grad(lambda x: jnp.sum(jnp.square(ferax.grad(f)(x))))
+    close(twice(outside)(x), twice(plain)(x))
+
+
 def test_collectives():
     """psum and its like within vmap, nested, under jit and grad."""
     x = jnp.arange(3.0)

@@ -50,6 +50,21 @@ from ferax.core.tracing import state
         (lambda: ferax.jit(4), TypeError, r"needs a function"),
         (lambda: ferax.jacfwd(lambda x: x)(1j), TypeError, r"holomorphic"),
         (lambda: ferax.linear_transpose(jnp.sin, 1.0)(1.0), NotImplementedError, r"sin"),
+        (lambda: ferax.vmap(jnp.sin, in_axes={"x": 0})(jnp.ones(2)), TypeError, r"in_axes"),
+        (lambda: ferax.vmap(jnp.sin, out_axes="a")(jnp.ones(2)), TypeError, r"out_axes='a'"),
+        (lambda: ferax.jit(lambda x: x, static_argnums=0)(jnp.ones(2)), ValueError, r"hashable"),
+        (lambda: ferax.checkpoint(3), TypeError, r"needs a function"),
+        (lambda: ferax.checkpoint(jnp.sin, policy="a"), TypeError, r"needs a function"),
+        (lambda: lax.cond(True, jnp.sin, 1.0, 2.0), TypeError, r"needs a function"),
+        (lambda: lax.switch(0, [jnp.sin, 3], 1.0), TypeError, r"needs a function"),
+        (lambda: lax.fori_loop(0, 3, 4, 0.0), TypeError, r"needs a function"),
+        (lambda: lax.map(3, jnp.ones(2)), TypeError, r"needs a function"),
+        (lambda: lax.scan(lambda c, x: (c, x), 0, None, "a"), TypeError, r"length.*integers"),
+        (lambda: lax.scan(lambda c, x: (c, x), 0, jnp.ones(2), unroll=-1), ValueError, r"unroll"),
+        (lambda: lax.associative_scan(jnp.add, 1.0), ValueError, r"axis 0"),
+        (lambda: lax.conv(jnp.ones(3), jnp.ones(3), (1,), "SAME"), ValueError, r"3 dimensions"),
+        (lambda: lax.conv(*[jnp.ones((1, 1, 3))] * 2, (1,), None), TypeError, r"padding"),
+        (lambda: lax.reshape(jnp.ones(3), "a"), TypeError, r"integers.*'a'"),
     ],
 )  # fmt: skip
 def test_message(call, kind, message):
@@ -58,6 +73,41 @@ def test_message(call, kind, message):
         call()
     assert state.trace is None
     assert state.axes == ()
+
+
+def test_rules_that_give_another_type_are_errors():
+    """A cotangent of another shape, a complex tangent of a real result."""
+    f = ferax.custom_vjp(lambda x: x)
+    f.defvjp(lambda x: (x, None), lambda _, ct: (jnp.ones(3),))
+    with pytest.raises(ValueError, match=r"float32\[3\].*float32\[\]"):
+        ferax.grad(f)(1.0)
+    g = ferax.custom_jvp(lambda x: x)
+    g.defjvp(lambda p, t: (p[0], 1j))
+    with pytest.raises(TypeError, match=r"complex64\[\].*float32\[\]"):
+        ferax.grad(g)(1.0)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda x: x[9],
+        lambda x: x.reshape(2, 2),
+        lambda x: x.transpose(0, 1),
+        lambda x: x.astype("a"),
+        lambda x: x.flatten(3),
+        lambda x: x.clip("a"),
+        lambda x: x + jnp.ones(4),
+    ],
+)
+def test_methods_fold_their_frames(call):
+    """One frame of the package at most stands below the user's line."""
+    with pytest.raises(
+        (TypeError, ValueError, IndexError, NotImplementedError)
+    ) as info:
+        call(jnp.ones(3))
+    package = os.path.dirname(ferax.__file__)
+    frames = traceback.extract_tb(info.value.__traceback__)
+    assert sum(f.filename.startswith(package) for f in frames) <= 1
 
 
 def test_every_mapped_size_is_listed():
