@@ -25,6 +25,8 @@ from typing import Any, TypeVar
 import optree
 from optree import _C
 
+from ferax.errors import public
+
 T = TypeVar("T")
 Leaf = Any
 IsLeaf = Callable[..., bool] | None
@@ -245,6 +247,7 @@ def treedef_tuple(treedefs: Iterable[PyTreeDef]) -> PyTreeDef:
 # -- maps and folds ------------------------------------------------------------------------
 
 
+@public
 def tree_map(
     f: Callable[..., Any], tree: Any, *rest: Any, is_leaf: IsLeaf = None
 ) -> Any:

@@ -15,10 +15,13 @@ What is subtle:
 
 from __future__ import annotations
 
+import atexit
 import functools
 import gc
 import logging
 import os
+import signal
+import sys
 import threading
 import time
 from collections import OrderedDict
@@ -674,6 +677,9 @@ def _options(
     return settings, described + settings.SerializeAsString()
 
 
+_given_up: list[threading.Thread] = []  # which compile what nobody waits for any more
+
+
 def interruptible(work: Callable[[], Any]) -> Any:
     """`work()`, on another thread if this is the main one, so that Ctrl-C ends the wait."""
     if threading.current_thread() is not threading.main_thread():
@@ -688,10 +694,31 @@ def interruptible(work: Callable[[], Any]) -> Any:
             outcome.append((None, error))
         done.set()
 
-    # a daemon: the interpreter does not wait at exit for a compilation that was given up
-    threading.Thread(target=run, daemon=True, name="ferax-compile").start()
-    done.wait()
+    thread = threading.Thread(target=run, daemon=True, name="ferax-compile")
+    thread.start()
+    try:
+        done.wait()
+    except BaseException:
+        _given_up.append(thread)
+        raise
     result, error = outcome[0]
     if error is not None:
         raise error
     return result
+
+
+@atexit.register
+def _finish_given_up() -> None:
+    """Let XLA finish: an interpreter that ends under it may crash. Ctrl-C again does not wait."""
+    try:
+        for thread in _given_up:
+            if thread.is_alive():
+                sys.stderr.write(
+                    "ferax: XLA is finishing the compilation that was interrupted; press Ctrl-C "
+                    "again to leave at once\n"
+                )
+                sys.stderr.flush()
+                thread.join()
+    except KeyboardInterrupt:
+        sys.stdout.flush()
+        os._exit(128 + signal.SIGINT)

@@ -15,7 +15,7 @@ from ferax.core.array import Concrete
 from ferax.core.avals import Aval
 from ferax.core.jaxpr import Eqn, Jaxpr, Var, derived, stage
 from ferax.core.tracing import state
-from ferax.transforms.arguments import FlatCall, name_of
+from ferax.transforms.arguments import FlatCall, check_callable, name_of
 from ferax.transforms.calls import run_compiled
 from ferax.transforms.guards import guards_of
 from ferax.tree_util import keystr, tree_flatten_with_path, unflatten
@@ -49,8 +49,7 @@ def trace_body(
     n_args: int | None = None,
 ) -> Body:
     """Trace `fun(*arguments)`, whose arguments have the structure `tree` (of a tuple)."""
-    if not callable(fun):
-        raise TypeError(f"{who} needs a function; got {fun!r}")
+    check_callable(who, fun)
     key = (tree, tuple(avals), config.trace_key(), state.axes)
     try:
         table = _bodies.setdefault(fun, {})

@@ -20,7 +20,12 @@ from ferax.core.jaxpr import Jaxpr, eval_jaxpr, stage
 from ferax.core.primitive import Primitive, cannot
 from ferax.core.tracing import state, to_array
 from ferax.errors import public
-from ferax.transforms.arguments import FlatCall, describe_tree_difference, name_of
+from ferax.transforms.arguments import (
+    FlatCall,
+    check_callable,
+    describe_tree_difference,
+    name_of,
+)
 from ferax.transforms.batching import Axis, batch_flat, batch_jaxpr, to_front
 from ferax.transforms.forward import jvp_flat
 from ferax.tree_util import flatten, tree_map, unflatten
@@ -370,8 +375,7 @@ class _Custom:
         nondiff_argnums: Any = (),
         nondiff_argnames: Any = (),
     ):
-        if not callable(fun):
-            raise TypeError(f"{type(self).__name__} needs a function; got {fun!r}")
+        check_callable(type(self).__name__, fun)
         update_wrapper(self, fun)
         self.fun = fun
         self.label = name_of(fun)

@@ -19,7 +19,7 @@ from ferax.core.primitive import Primitive, cannot
 from ferax.core.tracing import state, to_array
 from ferax.errors import public
 from ferax.lax.scanning import scan
-from ferax.transforms.arguments import FlatCall, name_of
+from ferax.transforms.arguments import FlatCall, check_callable, name_of
 from ferax.transforms.batching import Axis, batch_jaxpr, to_front
 from ferax.transforms.calls import JitCall
 from ferax.transforms.forward import jvp_flat, jvp_jaxpr
@@ -197,8 +197,7 @@ class custom_vmap:
     vmap_rule: Callable[..., Any] | None = None
 
     def __init__(self, fun: Callable[..., Any]):
-        if not callable(fun):
-            raise TypeError(f"custom_vmap needs a function; got {fun!r}")
+        check_callable("custom_vmap", fun)
         update_wrapper(self, fun)
         self.fun = fun
         self.label = name_of(fun)

@@ -645,6 +645,22 @@ def zeta(m: Any, s: Any, q: Any) -> Any:
     return m.where(pole, math.inf, m.zeta(s, q))
 
 
+def zeta_sum(m: Any, s: Any, q: Any) -> Any:
+    """ζ(s, q) for s > 1 and q > 0 by Euler and Maclaurin's formula, with derivatives by s."""
+    r = m.where((q > 0.0) & (s > 1.0), q, math.nan)
+    total = m.exp(-s * m.log(r))
+    for k in range(1, 12):
+        total = total + m.exp(-s * m.log(r + float(k)))
+    end = r + 12.0
+    last = m.exp(-s * m.log(end))
+    total = total + last * (end / (s - 1.0) + 0.5)
+    term = last * s / end
+    for k, b in enumerate(_BERNOULLI, 1):
+        total = total + term * (b / math.factorial(2 * k))
+        term = term * ((s + (2.0 * k - 1.0)) * (s + 2.0 * k)) / (end * end)
+    return total
+
+
 def polygamma(m: Any, n: Any, x: Any) -> Any:
     """The n-th derivative of ψ: (-1)ⁿ⁺¹ n! ζ(n + 1, x); NaN unless n is 0, 1, 2, …"""
     whole = (n >= 0.0) & (m.floor(n) == n)

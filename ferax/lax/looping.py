@@ -32,7 +32,7 @@ from ferax.lax.reversible import linearize_while
 from ferax.lax.scanning import check_carry, promote_weak, scan
 from ferax.lax.shape import concatenate
 from ferax.shapes import canonical_axis
-from ferax.transforms.arguments import name_of
+from ferax.transforms.arguments import check_callable, name_of
 from ferax.transforms.batching import batch_jaxpr, to_front, vmap
 from ferax.transforms.forward import jvp_jaxpr
 from ferax.tree_util import flatten, tree_map, unflatten
@@ -319,8 +319,7 @@ def fori_loop(
     >>> lax.fori_loop(0, 5, lambda i, total: total + i, 0)
     Array(10, dtype=int32, weak_type=True)
     """
-    if not callable(body_fun):
-        raise TypeError(f"fori_loop needs a function of (i, value); got {body_fun!r}")
+    check_callable("fori_loop", body_fun)
     try:
         first, last = operator.index(lower), operator.index(upper)
     except TypeError:
@@ -380,8 +379,7 @@ def map(f: Callable[[Any], Any], xs: Any, *, batch_size: int | None = None) -> A
     >>> lax.map(lambda x: x + 1, jnp.arange(3))
     Array([1, 2, 3], dtype=int32)
     """
-    if not callable(f):
-        raise TypeError(f"map needs a function; got {f!r}")
+    check_callable("map", f)
     if batch_size is None:
         return scan(lambda _, x: (None, f(x)), None, xs)[1]
     leaves, tree = flatten(xs)
@@ -430,8 +428,7 @@ def associative_scan(
     >>> lax.associative_scan(jnp.add, jnp.arange(5))
     Array([ 0,  1,  3,  6, 10], dtype=int32)
     """
-    if not callable(fn):
-        raise TypeError(f"associative_scan needs a function; got {fn!r}")
+    check_callable("associative_scan", fn)
     leaves, tree = flatten(elems)
     leaves = [to_array(x, "associative_scan", "an element") for x in leaves]
     if not leaves:

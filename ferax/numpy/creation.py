@@ -457,7 +457,7 @@ def full(
     """
     if dtype is not None:
         dtype = dtypes.requested(dtype, "full")
-    value = operand("full", fill_value, 1)
+    value = _filling("full", fill_value, dtype)
     if dtype is not None and not dtypes.is_key(dtype):
         value = cast(value, dtype)
         value = basis.convert(value, dtype)
@@ -467,6 +467,12 @@ def full(
         if device is None and out_sharding is None
         else placed(out, device, out_sharding)
     )
+
+
+def _filling(who: str, value: Any, dtype: Any) -> Any:
+    if type(value) is int and dtype is not None and dtypes.is_inexact(dtype):
+        value = float(value)  # it need not fit an integer dtype
+    return operand(who, value, 1)
 
 
 def _spread(value: Any, shape: Any, who: str) -> Any:
@@ -548,7 +554,7 @@ def full_like(
     shape = like.shape if shape is None else shapes.canonical_shape(shape, "full_like")
     weak = dtype is None and like.weak_type
     wanted = like.dtype if dtype is None else dtypes.requested(dtype, "full_like")
-    value = cast(operand("full_like", fill_value, 1), wanted, weak)
+    value = cast(_filling("full_like", fill_value, wanted), wanted, weak)
     value = basis.convert(value, wanted, weak)
     out = _spread(value, shape, "full_like")
     return (

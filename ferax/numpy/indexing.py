@@ -603,6 +603,7 @@ class AtIndex:
     def __repr__(self) -> str:
         return f"_IndexUpdateRef({self.array!r}, {self.index!r})"
 
+    @public
     def get(
         self, *, indices_are_sorted: bool = False, unique_indices: bool = False, mode: Any = None,
         fill_value: Any = None, out_sharding: Any = None, wrap_negative_indices: bool = True,
@@ -624,6 +625,7 @@ class AtIndex:
             indices_are_sorted, unique_indices,
         )  # fmt: skip
 
+    @public
     def set(
         self, values: Any, *, indices_are_sorted: bool = False, unique_indices: bool = False,
         mode: Any = None, out_sharding: Any = None, wrap_negative_indices: bool = True,
@@ -643,6 +645,7 @@ class AtIndex:
             unique_indices, out_sharding,
         )  # fmt: skip
 
+    @public
     def add(
         self, values: Any, *, indices_are_sorted: bool = False, unique_indices: bool = False,
         mode: Any = None, out_sharding: Any = None, wrap_negative_indices: bool = True,
@@ -662,6 +665,7 @@ class AtIndex:
             unique_indices, out_sharding,
         )  # fmt: skip
 
+    @public
     def subtract(
         self, values: Any, *, indices_are_sorted: bool = False, unique_indices: bool = False,
         mode: Any = None, out_sharding: Any = None, wrap_negative_indices: bool = True,
@@ -676,6 +680,7 @@ class AtIndex:
             unique_indices, out_sharding,
         )  # fmt: skip
 
+    @public
     def multiply(
         self, values: Any, *, indices_are_sorted: bool = False, unique_indices: bool = False,
         mode: Any = None, out_sharding: Any = None, wrap_negative_indices: bool = True,
@@ -692,6 +697,7 @@ class AtIndex:
 
     mul = multiply
 
+    @public
     def divide(
         self, values: Any, *, indices_are_sorted: bool = False, unique_indices: bool = False,
         mode: Any = None, out_sharding: Any = None, wrap_negative_indices: bool = True,
@@ -706,6 +712,7 @@ class AtIndex:
             unique_indices, out_sharding,
         )  # fmt: skip
 
+    @public
     def power(
         self, values: Any, *, indices_are_sorted: bool = False, unique_indices: bool = False,
         mode: Any = None, out_sharding: Any = None, wrap_negative_indices: bool = True,
@@ -720,6 +727,7 @@ class AtIndex:
             unique_indices, out_sharding,
         )  # fmt: skip
 
+    @public
     def min(
         self, values: Any, *, indices_are_sorted: bool = False, unique_indices: bool = False,
         mode: Any = None, out_sharding: Any = None, wrap_negative_indices: bool = True,
@@ -734,6 +742,7 @@ class AtIndex:
             unique_indices, out_sharding,
         )  # fmt: skip
 
+    @public
     def max(
         self, values: Any, *, indices_are_sorted: bool = False, unique_indices: bool = False,
         mode: Any = None, out_sharding: Any = None, wrap_negative_indices: bool = True,
@@ -748,6 +757,7 @@ class AtIndex:
             unique_indices, out_sharding,
         )  # fmt: skip
 
+    @public
     def apply(
         self, func: Callable[..., Any], *, indices_are_sorted: bool = False,
         unique_indices: bool = False, mode: Any = None, out_sharding: Any = None,

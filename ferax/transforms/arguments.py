@@ -33,6 +33,13 @@ def split_aux(who: str, out: Any) -> tuple[Any, Any]:
     return out[0], out[1]
 
 
+def check_callable(who: str, fun: Any) -> None:
+    if not callable(fun):
+        raise TypeError(
+            f"{who} needs a function; got {fun!r} of type {type(fun).__name__}"
+        )
+
+
 class FlatCall:
     """A function of leaves that gives leaves, and keeps the structure of its results."""
 

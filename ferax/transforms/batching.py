@@ -17,7 +17,7 @@ from ferax.core.basis import broadcast_in_dim, moveaxis, stage_closed
 from ferax.core.jaxpr import Jaxpr, derived, eval_jaxpr
 from ferax.core.tracing import Trace, Tracer, running, state, to_array
 from ferax.errors import public
-from ferax.transforms.arguments import name_of
+from ferax.transforms.arguments import check_callable, name_of
 from ferax.tree_util import (
     flatten,
     flatten_prefix,
@@ -214,10 +214,7 @@ def vmap(
         raise NotImplementedError("vmap: spmd_axis_name")
     if sum_match:
         raise NotImplementedError("vmap: sum_match=True")
-    if not callable(fun):
-        raise TypeError(
-            f"vmap needs a function; got {fun!r} of type {type(fun).__name__}"
-        )
+    check_callable("vmap", fun)
     if isinstance(in_axes, list):
         in_axes = tuple(in_axes)
     if not (in_axes is None or isinstance(in_axes, (int, tuple))):

@@ -23,6 +23,7 @@ from ferax.errors import public
 from ferax.transforms.arguments import (
     FlatCall,
     basis_of,
+    check_callable,
     choose,
     describe_tree_difference,
     split_jacobian,
@@ -172,6 +173,7 @@ def jvp(
             "jvp: primals and tangents must be tuples or lists of positional arguments; got "
             f"{type(primals).__name__} and {type(tangents).__name__}. For one argument write (x,)."
         )
+    check_callable("jvp", fun)
     flat, tree = flatten(tuple(primals))
     flat_t, tree_t = flatten(tuple(tangents))
     if tree != tree_t:
@@ -256,6 +258,8 @@ def jacfwd(
     Array([[2., 0.],
            [0., 4.]], dtype=float32)
     """
+
+    check_callable("jacfwd", fun)
 
     @wraps(fun)
     @public

@@ -45,6 +45,7 @@ from ferax.transforms.arguments import (
     Chosen,
     FlatCall,
     basis_of,
+    check_callable,
     choose,
     describe_tree_difference,
     name_of,
@@ -410,6 +411,7 @@ def vjp(
     """
     if reduce_axes:
         raise NotImplementedError("vjp: reduce_axes")
+    check_callable("vjp", fun)
     leaves, tree = flatten(primals)
     leaves = [to_array(x, "vjp", "a primal") for x in leaves]
     call = FlatCall("vjp", lambda *xs: fun(*unflatten(tree, xs)), has_aux)
@@ -471,6 +473,7 @@ def linearize(fun: Callable[..., Any], *primals: Any, has_aux: bool = False) -> 
     >>> push(2.0)
     Array(2., dtype=float32, weak_type=True)
     """
+    check_callable("linearize", fun)
     leaves, tree = flatten(primals)
     leaves = [to_array(x, "linearize", "a primal") for x in leaves]
     call = FlatCall("linearize", lambda *xs: fun(*unflatten(tree, xs)), has_aux)
@@ -527,6 +530,7 @@ def linear_transpose(
     """
     if reduce_axes:
         raise NotImplementedError("linear_transpose: reduce_axes")
+    check_callable("linear_transpose", fun)
     leaves, tree = flatten(primals)
     avals = [aval_of(x).strong() for x in leaves]
     for a in avals:
@@ -605,10 +609,7 @@ def _value_and_grad(
 ) -> Callable[..., Any]:
     if reduce_axes:
         raise NotImplementedError(f"{who}: reduce_axes")
-    if not callable(fun):
-        raise TypeError(
-            f"{who} needs a function; got {fun!r} of type {type(fun).__name__}"
-        )
+    check_callable(who, fun)
 
     @wraps(fun)
     @public
@@ -727,6 +728,8 @@ def jacrev(
     Array([[2., 0.],
            [0., 4.]], dtype=float32)
     """
+
+    check_callable("jacrev", fun)
 
     @wraps(fun)
     @public

@@ -25,7 +25,7 @@ from ferax.core.avals import Aval
 from ferax.core.jaxpr import ClosedJaxpr, Jaxpr, prune, stage
 from ferax.core.tracing import aval_of, state, to_array
 from ferax.errors import public
-from ferax.transforms.arguments import FlatCall, name_of
+from ferax.transforms.arguments import FlatCall, check_callable, name_of
 from ferax.transforms.calls import JitCall, compiled, examine_program
 from ferax.transforms.guards import Guard, guards_of
 from ferax.tree_util import flatten, keystr, tree_flatten_with_path, unflatten
@@ -649,10 +649,7 @@ def jit(
 
 
 def jit_function(fun: Any, options: tuple[Any, ...]) -> JitFunction:
-    if not callable(fun):
-        raise TypeError(
-            f"jit needs a function; got {fun!r} of type {type(fun).__name__}"
-        )
+    check_callable("jit", fun)
     return JitFunction(fun, *options)
 
 
@@ -700,8 +697,7 @@ def make_jaxpr(
         c:f32[] = mul b 2.0
       in (c,) }
     """
-    if not callable(fun):
-        raise TypeError(f"make_jaxpr needs a function; got {fun!r}")
+    check_callable("make_jaxpr", fun)
     static = (
         (static_argnums,) if isinstance(static_argnums, int) else tuple(static_argnums)
     )

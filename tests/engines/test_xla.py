@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -448,20 +449,50 @@ def test_several_devices():
     assert run_python(MANY, FERAX_CPU_DEVICES="4") == "fine\n"
 
 
-def test_interruption_does_not_keep_the_process_alive():
-    """A process may exit while XLA still compiles."""
-    code = """
-import os, signal, threading, time
+GIVEN_UP = """
+import sys, time
 from ferax.engines import xla
-threading.Timer(0.3, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
+
+def compile():
+    print("compiling", flush=True)
+    time.sleep(float(sys.argv[1]))
+    print("compiled")
+
 try:
-    xla.interruptible(lambda: time.sleep(20))
+    xla.interruptible(compile)
 except KeyboardInterrupt:
-    print("interrupted")
+    print("interrupted", flush=True)
 """
-    began = time.perf_counter()
-    assert run_python(code) == "interrupted\n"
-    assert time.perf_counter() - began < 10
+
+
+def interrupted(seconds):
+    """A process that was interrupted in a long compilation and is about to end."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", GIVEN_UP, str(seconds)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout.readline() == "compiling\n"
+    process.send_signal(signal.SIGINT)
+    assert process.stdout.readline() == "interrupted\n"
+    assert "press Ctrl-C again" in process.stderr.readline()
+    return process
+
+
+def test_an_interrupted_compilation_is_finished_at_exit():
+    """An interpreter that ends while XLA is at work may crash, so it waits, and says so."""
+    process = interrupted(5)
+    assert process.communicate() == ("compiled\n", "")
+    assert process.returncode == 0
+
+
+def test_a_second_interruption_leaves_at_once():
+    """Who does not want to wait for that either need not."""
+    process = interrupted(100)
+    process.send_signal(signal.SIGINT)
+    assert process.communicate(timeout=50)[0] == ""
+    assert process.returncode == 130
 
 
 def test_hot_operations_are_compiled_and_give_the_same(monkeypatch):

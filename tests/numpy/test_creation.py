@@ -277,3 +277,11 @@ def test_the_door_shows_every_name_it_has():
     assert "polyfit" in dir(jnp)
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         jnp.nothing
+
+
+def test_large_integers_fill_floating_arrays():
+    """A Python int that fits no integer dtype here is a floating point number there."""
+    assert jnp.full(2, 2**40, jnp.float32).tolist() == [2.0**40] * 2
+    assert jnp.full_like(jnp.ones(2), 2**40).tolist() == [2.0**40] * 2
+    with pytest.raises(OverflowError):
+        jnp.full(2, 2**40, jnp.int32)
