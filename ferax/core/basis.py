@@ -20,7 +20,6 @@ import numpy as np
 from ferax import dtypes, errors, shapes
 from ferax.core.array import Concrete
 from ferax.core.avals import Aval, LinearInput, Shape, Zero
-from ferax.core.hot import run_hot
 from ferax.core.jaxpr import Eqn, Jaxpr, stage
 from ferax.core.primitive import Primitive, cannot
 from ferax.core.tracing import leak_message, state, to_array
@@ -354,9 +353,10 @@ class SelectN(Elementwise):
 
     def numpy(self, which: Any, *cases: Any) -> list[Any]:
         if len(cases) == 2:
-            if which.size >= LARGE:
-                return self._of_large(which, *cases)
-            return [np.where(which, cases[1], cases[0])]
+            out = None
+            if which.size >= LARGE and dtypes.is_bool(which.dtype):
+                out = where_by_words(which, cases[1], cases[0])
+            return [np.where(which, cases[1], cases[0]) if out is None else out]
         index = np.clip(which, 0, len(cases) - 1)
         out = cases[0]
         for i, case in enumerate(cases[1:], 1):
@@ -364,14 +364,6 @@ class SelectN(Elementwise):
         return [
             np.array(np.broadcast_to(out, np.broadcast_shapes(which.shape, out.shape)))
         ]
-
-    def _of_large(self, which: Any, f: Any, t: Any) -> list[Any]:
-        avals = tuple([Aval(x.shape, x.dtype) for x in (which, f, t)])
-        compiled = run_hot(self, avals, (which, f, t), which.size * 1e-9)
-        if compiled is not None:
-            return compiled
-        out = where_by_words(which, t, f) if dtypes.is_bool(which.dtype) else None
-        return [np.where(which, t, f) if out is None else out]
 
     def stablehlo(self, hlo: Any, which: Any, *cases: Any) -> list[Any]:
         shape = hlo.out[0].shape

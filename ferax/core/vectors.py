@@ -35,10 +35,13 @@ def where_by_words(which: np.ndarray, x: np.ndarray, y: np.ndarray) -> Any:
     out = np.empty(which.shape, x.dtype)
     target, bits = out.reshape(-1).view(word), which.reshape(-1).view(np.uint8)
     x, y = (a.reshape(-1).view(word) for a in (x, y))
+    room = np.empty(min(_BLOCK, bits.size), word)
     for i in range(0, bits.size, _BLOCK):
         block = slice(i, i + _BLOCK)
         z, b = target[block], y if y.size == 1 else y[block]
+        ones = room[: z.size]
+        np.copyto(ones, bits[block])
         np.subtract(x if x.size == 1 else x[block], b, z)
-        np.multiply(z, bits[block].astype(word), z)
+        np.multiply(z, ones, z)
         np.add(z, b, z)
     return out

@@ -113,7 +113,7 @@ class Compiled:
             )
         leaves = [to_array(x, self._traced.fun_name) for x in leaves]
         for x, want in zip(leaves, self._wanted):
-            if x.aval.strong() is not want:
+            if x.aval is not want and x.aval.strong() is not want:
                 raise TypeError(
                     f"{self._traced.fun_name} was compiled for {want.short()}; got "
                     f"{x.aval.short()}. A compiled function takes only what it was compiled for."

@@ -30,9 +30,9 @@ import numpy as np
 from ferax import dtypes, shapes
 from ferax.core.avals import Aval, Shape, Zero
 from ferax.core.basis import BITS, Discrete, moveaxis
-from ferax.core.hot import run_hot
 from ferax.core.jaxpr import Jaxpr, stage
 from ferax.core.primitive import Primitive, cannot
+from ferax.lax.hot import run_hot
 
 UINT32 = np.dtype(np.uint32)
 UINT64 = np.dtype(np.uint64)

@@ -40,6 +40,7 @@ Kernel = Callable[..., Any]
 class OnHost:
     """A kernel's mathematics in NumPy: operands are arrays of `dtype` or smaller."""
 
+    least = 0.0  # steps of a fraction
     exp = staticmethod(np.exp)
     expm1 = staticmethod(np.expm1)
     log = staticmethod(np.log)
@@ -154,6 +155,8 @@ class Term:
 
 class InProgram:
     """A kernel's mathematics in StableHLO: operands are Terms of one shape and dtype."""
+
+    least = 0.0
 
     def __init__(self, hlo: Any, aval: Aval):
         self.hlo = hlo
@@ -714,14 +717,19 @@ _CLOSE = 4.0  # machine epsilons by which the last factor may differ from 1
 _PATIENCE = 1e6
 
 
+def _going(m: Any, i: Any, error: Any) -> Any:
+    """Whether step i of a fraction is not the last one."""
+    open_ = error > _CLOSE * m.epsilon
+    return (open_ | (i < m.least)) if m.least else open_
+
+
 def gamma_fraction(m: Any, a: Any, x: Any) -> tuple[Any, Any]:
     """h = Γ(a, x) eˣ x⁻ᵃ and d(log h)/da, for x > 1 and x > a."""
-    tolerance = _CLOSE * m.epsilon
 
     def active(
         i: Any, b: Any, c: Any, dc: Any, d: Any, dd: Any, h: Any, dh: Any, e: Any
     ) -> Any:
-        return (e > tolerance) & (i < _PATIENCE)
+        return _going(m, i, e) & (i < _PATIENCE)
 
     def step(
         i: Any, b: Any, c: Any, dc: Any, d: Any, dd: Any, h: Any, dh: Any, e: Any
@@ -734,7 +742,7 @@ def gamma_fraction(m: Any, a: Any, x: Any) -> tuple[Any, Any]:
         dc = (i - p * dc / c) / c - 1.0
         c = b + p / c
         factor, change = c * d, dc / c + dd / d
-        going = e > tolerance
+        going = _going(m, i, e)
         h, dh = m.where(going, h * factor, h), m.where(going, dh + change, dh)
         e = m.where(going, m.abs(factor - 1.0) + m.abs(change), e)
         return i, b, c, dc, d, dd, h, dh, e
@@ -838,10 +846,9 @@ def beta_density(m: Any, a: Any, b: Any, x: Any) -> Any:
 
 def beta_fraction(m: Any, a: Any, b: Any, x: Any) -> Any:
     """The continued fraction DLMF 8.17.22 without its prefactor, for x < (a + 1)/(a + b + 2)."""
-    tolerance = _CLOSE * m.epsilon
 
     def active(i: Any, c: Any, d: Any, h: Any, e: Any) -> Any:
-        return (e > tolerance) & (i < _PATIENCE)
+        return _going(m, i, e) & (i < _PATIENCE)
 
     def step(i: Any, c: Any, d: Any, h: Any, e: Any) -> Any:
         i = i + 1.0
@@ -851,7 +858,7 @@ def beta_fraction(m: Any, a: Any, b: Any, x: Any) -> Any:
         first = c * d
         d, c = 1.0 / (1.0 + odd * d), 1.0 + odd / c
         second = c * d
-        going = e > tolerance
+        going = _going(m, i, e)
         h = m.where(going, h * (first * second), h)
         e = m.where(going, m.abs(first - 1.0) + m.abs(second - 1.0), e)
         return i, c, d, h, e

@@ -3,7 +3,8 @@
 A kernel (see `kernels.py`) runs in any mathematics. That of `Slopes` is arithmetic on pairs of a
 value and its derivative by one operand (R. E. Wengert, "A simple automatic derivative evaluation
 program", 1964); pairs of pairs give second derivatives. A loop ends when the values have converged,
-and so have the slopes by then, but for a few digits.
+and so have the slopes by then, but for a few digits; except in fractions that end early, as they do
+for small whole parameters: hence `least`.
 """
 
 from __future__ import annotations
@@ -97,6 +98,8 @@ def _quotient(x: Any, y: Any) -> Dual:
 
 class Slopes:
     """A kernel's mathematics on Duals, in terms of another mathematics."""
+
+    least = 60.0
 
     def __init__(self, m: Any):
         self.m = m

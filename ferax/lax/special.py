@@ -8,8 +8,8 @@ Accuracy: a few ulps, but for these spots. Near zeros of lgamma and digamma at n
 digits are lost to cancellation. In float64, the incomplete functions lose
 digits where their prefactor is an exponential of a large number: about |log result| ulps.
 
-Derivatives by parameters exist where they are of use: by both operands of igamma and igammac, not
-by the order of polygamma, the exponent of zeta, the parameters of betainc.
+Derivatives by parameters that have no formula are those of the kernels (`slopes.py`). The order of
+polygamma has none: it is a whole number.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from ferax.errors import public
 from ferax.lax import kernels
 from ferax.lax.arithmetic import ABS, DIV, EQ, SIGN, SQUARE
 from ferax.lax.operands import ArrayLike, operands, pair, scalar
+from ferax.lax.slopes import sloped
 from ferax.lax.transcendental import EXP, LOG, Log1p
 
 __all__ = [
@@ -106,6 +107,33 @@ class _Special(Elementwise, family=True):
     transpose = cannot("not linear")
 
 
+class Slope(_Special):
+    """z = the derivative of a kernel by the operands at the places `by`, in turn."""
+
+    kernel: kernels.Kernel
+    by: tuple[int, ...]
+    name = "slope"
+
+    def numpy(self, *values: Any) -> list[Any]:
+        kernel = sloped(self.kernel, self.by)
+        return kernels.on_host(kernel, *np.broadcast_arrays(*values), iterates=True)
+
+    def stablehlo(self, hlo: Any, *values: Any) -> list[Any]:
+        kernel = sloped(self.kernel, self.by)
+        return kernels.written(hlo, kernel, *values, iterates=True)
+
+    def partials(self, *values: Any) -> tuple[Any, ...]:
+        return tuple(
+            _by(self.kernel, *sorted((*self.by, i)))(*values)
+            for i in range(len(values))
+        )
+
+
+def _by(kernel: kernels.Kernel, *places: int) -> Any:
+    """How `partials` says that a derivative is that of the kernel."""
+    return lambda *values: lambda: Slope(kernel, places)(*values)
+
+
 def _log_or_zero(x: Any) -> Any:
     """log x, and 0 for x = 0."""
     return LOG(basis.select(EQ(x, scalar(0, x)), 1, x))
@@ -163,7 +191,9 @@ class ErfInv(Unary):
     accepts = FLOATING
 
     def numpy(self, x: Any) -> list[Any]:
-        return _on_host("erfinv", x)
+        if x.dtype == _FLOAT64:
+            return _on_host("erfinv", x)
+        return kernels.on_host(kernels.erf_inv, x)  # normal numbers without SciPy
 
     def stablehlo(self, hlo: Any, x: Any) -> list[Any]:
         return kernels.written(hlo, kernels.erf_inv, x)
@@ -300,14 +330,16 @@ class Zeta(_Special):
         return kernels.written(hlo, kernels.zeta, *values, iterates=True)
 
     def partials(self, s: Any, q: Any) -> tuple[Any, ...]:
-        return "exponent", lambda: NEG(MUL(s, self(basis.add(s, 1), q)))
+        return _by(kernels.zeta_sum, 0)(s, q), lambda: NEG(
+            MUL(s, self(basis.add(s, 1), q))
+        )
 
 
 @public
 def zeta(x: ArrayLike, q: ArrayLike) -> Array:
     """Hurwitz' zeta function Σ (q + k)⁻ˣ over k ≥ 0, for x > 1, of one floating dtype.
 
-    inf for x = 1, nan for x < 1. There is no derivative by x.
+    inf for x = 1, nan for x < 1. The derivative by x is for q > 0.
 
     >>> import ferax.numpy as jnp
     >>> from ferax import lax
@@ -365,7 +397,7 @@ class IgammaGradA(_Special):
             density = _gamma_density(a, x)
             return MUL(density, SUB(_log_or_zero(x), DIGAMMA(a)))
 
-        return "first operand (it is one itself)", mixed
+        return _by(kernels.igamma_grad_a, 0)(a, x), mixed
 
 
 class RandomGammaGrad(_Special):
@@ -382,7 +414,7 @@ class RandomGammaGrad(_Special):
             slope = SUB(DIV(basis.sub(a, 1), x), scalar(1, x))  # of log p
             return SUB(SUB(DIGAMMA(a), LOG(x)), MUL(self(a, x), slope))
 
-        return "shape parameter", by_sample
+        return _by(kernels.random_gamma_grad, 0)(a, x), by_sample
 
 
 IGAMMA_GRAD_A = IgammaGradA()
@@ -450,14 +482,15 @@ class RegularizedIncompleteBeta(_Special):
             log_beta = SUB(ADD(LGAMMA(a), LGAMMA(b)), LGAMMA(ADD(a, b)))
             return EXP(SUB(ADD(_times_log(basis.sub(a, 1), x), power), log_beta))
 
-        return "parameter a", "parameter b", density
+        by_a, by_b = (_by(kernels.betainc, i)(a, b, x) for i in (0, 1))
+        return by_a, by_b, density
 
 
 @public
 def betainc(a: ArrayLike, b: ArrayLike, x: ArrayLike) -> Array:
     """I_x(a, b) = ∫₀ˣ tᵃ⁻¹ (1 - t)ᵇ⁻¹ dt / B(a, b) for x in [0, 1], of one floating dtype.
 
-    nan for negative a or b and x outside of [0, 1]. Differentiable by x only.
+    nan for negative a or b and x outside of [0, 1].
 
     >>> import ferax.numpy as jnp
     >>> from ferax import lax

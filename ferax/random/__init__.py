@@ -13,72 +13,34 @@ Array([ 0.076, -0.486], dtype=float32)
 
 from __future__ import annotations
 
-from ferax.random.continuous import (
-    bits,
-    cauchy,
-    exponential,
-    gumbel,
-    laplace,
-    logistic,
-    maxwell,
-    normal,
-    truncated_normal,
-    uniform,
-)  # fmt: skip
-from ferax.random.discrete import (
-    bernoulli,
-    categorical,
-    choice,
-    geometric,
-    permutation,
-    rademacher,
-    randint,
-)  # fmt: skip
-from ferax.random.gammas import (
-    beta,
-    binomial,
-    chisquare,
-    f,
-    gamma,
-    loggamma,
-    poisson,
-    t,
-)  # fmt: skip
-from ferax.random.keys import (
-    PRNGKey,
-    clone,
-    fold_in,
-    key,
-    key_data,
-    key_dtype,
-    key_impl,
-    split,
-    wrap_key_data,
-)  # fmt: skip
-from ferax.random.shaped import (
-    double_sided_maxwell,
-    generalized_normal,
-    lognormal,
-    pareto,
-    rayleigh,
-    triangular,
-    wald,
-    weibull_min,
-)  # fmt: skip
-from ferax.random.vectors import (
-    ball,
-    dirichlet,
-    multinomial,
-    multivariate_normal,
-    orthogonal,
-)  # fmt: skip
+import importlib
+from typing import Any
 
-__all__ = [
-    "PRNGKey", "ball", "bernoulli", "beta", "binomial", "bits", "categorical", "cauchy",
-    "chisquare", "choice", "clone", "dirichlet", "double_sided_maxwell", "exponential", "f",
-    "fold_in", "gamma", "generalized_normal", "geometric", "gumbel", "key", "key_data",
-    "key_dtype", "key_impl", "laplace", "loggamma", "logistic", "lognormal", "maxwell",
-    "multinomial", "multivariate_normal", "normal", "orthogonal", "pareto", "permutation",
-    "poisson", "rademacher", "randint", "rayleigh", "split", "t", "triangular",
-    "truncated_normal", "uniform", "wald", "weibull_min", "wrap_key_data",
-]  # fmt: skip
+_ROOMS = {
+    "continuous": ["bits", "cauchy", "exponential", "gumbel", "laplace", "logistic",
+        "maxwell", "normal", "truncated_normal", "uniform"],
+    "discrete": ["bernoulli", "categorical", "choice", "geometric", "permutation",
+        "rademacher", "randint"],
+    "gammas": ["beta", "binomial", "chisquare", "f", "gamma", "loggamma", "poisson", "t"],
+    "keys": ["PRNGKey", "clone", "fold_in", "key", "key_data", "key_dtype", "key_impl",
+        "split", "wrap_key_data"],
+    "shaped": ["double_sided_maxwell", "generalized_normal", "lognormal", "pareto",
+        "rayleigh", "triangular", "wald", "weibull_min"],
+    "vectors": ["ball", "dirichlet", "multinomial", "multivariate_normal", "orthogonal"],
+}  # fmt: skip
+
+_HOME = {name: room for room, names in _ROOMS.items() for name in names}
+__all__ = list(_HOME)
+
+
+def __getattr__(name: str) -> Any:
+    """A name, looked up in its room when first asked for: a key needs no gamma functions."""
+    if name not in _HOME:
+        raise AttributeError(f"module 'ferax.random' has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"ferax.random.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return list(__all__)

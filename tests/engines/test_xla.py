@@ -15,11 +15,12 @@ import pytest
 
 import ferax
 from ferax import dtypes, errors, random
-from ferax.core import basis, hot
+from ferax.core import basis
 from ferax.core.array import Concrete, engine
 from ferax.core.avals import Aval
 from ferax.core.jaxpr import stage
 from ferax.engines import runtime, xla
+from ferax.lax import hot
 from tests.engines.programs import avals_of, program, run_python, run_rule
 
 F32 = np.dtype(np.float32)

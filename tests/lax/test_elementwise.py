@@ -505,44 +505,52 @@ def test_mixed_derivatives_of_powers():
 
 
 def test_second_derivatives_of_the_incomplete_gamma_function():
-    """∂²P/∂a∂x comes from the first derivative by a; the second by a is refused by name."""
+    """∂²P/∂a∂x comes from the first derivative by a."""
     with ferax.enable_x64(True):
         mixed = ferax.grad(ferax.grad(lax.igamma, 0), 1)(2.0, 1.5)
         slope = lambda a: np.exp((a - 1) * np.log(1.5) - 1.5 - special.gammaln(a))
         assert float(mixed) == pytest.approx(
             (slope(2 + 1e-6) - slope(2 - 1e-6)) / 2e-6, rel=1e-7
         )
-        with pytest.raises(
-            NotImplementedError, match="igamma_grad_a has no derivative by its first"
-        ):
-            ferax.grad(ferax.grad(lax.igamma))(2.0, 1.5)
+
+
+def _incomplete_beta(a, b, x):
+    return mpmath.betainc(a, b, 0, x, regularized=True)
+
+
+def _incomplete_gamma(a, x):
+    return mpmath.gammainc(a, 0, x, regularized=True)
 
 
 @pytest.mark.parametrize(
-    ("f", "place", "message"),
+    ("f", "exact", "places"),
     [
-        (
-            lambda m: lax.polygamma(m, 2.0),
-            3.0,
-            "polygamma has no derivative by its order",
-        ),
-        (lambda s: lax.zeta(s, 2.0), 3.0, "zeta has no derivative by its exponent"),
-        (
-            lambda a: lax.betainc(a, 2.0, 0.5),
-            1.0,
-            "has no derivative by its parameter a",
-        ),
-        (
-            lambda a: lax.random_gamma_grad(a, 2.0),
-            1.0,
-            "has no derivative by its shape parameter",
-        ),
+        (lax.betainc, _incomplete_beta, [(2.0, 3.0, 0.4), (0.3, 5.5, 0.9), (90.0, 70.0, 0.57)]),
+        (lax.igamma, _incomplete_gamma, [(2.0, 1.5), (0.3, 0.1), (8.0, 12.0), (50.0, 44.0)]),
+        (lax.zeta, mpmath.zeta, [(2.0, 1.0), (1.1, 0.3), (7.0, 20.0)]),
     ],
-)
-def test_derivatives_that_do_not_exist_are_refused_by_name(f, place, message):
-    """The error names the operation and the operand."""
-    with pytest.raises(NotImplementedError, match=message):
-        ferax.grad(f)(place)
+    ids=["betainc", "igamma", "zeta"],
+)  # fmt: skip
+def test_derivatives_by_parameters(f, exact, places):
+    """By each of them, once and twice, eager and compiled, also where fractions end early."""
+    with ferax.enable_x64(True), mpmath.workdps(40):
+        for place in places:
+            for i in range(max(1, len(place) - 1)):
+                once = [int(j == i) for j in range(len(place))]
+                twice = [once[0] + 1, *once[1:]]
+                first = ferax.grad(f, i)
+                for got, by in ((first, once), (ferax.grad(first), twice)):
+                    want = float(mpmath.diff(exact, place, tuple(by)))
+                    for run in (got, ferax.jit(got)):
+                        assert float(run(*place)) == pytest.approx(want, rel=1e-11)
+
+
+def test_polygamma_has_no_derivative_by_its_order():
+    """The order is a whole number; the error says so."""
+    with pytest.raises(
+        NotImplementedError, match="polygamma has no derivative by its order"
+    ):
+        ferax.grad(lambda m: lax.polygamma(m, 2.0))(3.0)
 
 
 def test_derivatives_of_complex_functions():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ferax.lax import arithmetic as ar
+from ferax.lax import kernels
 from ferax.lax import representation as rep
 from ferax.lax import special as sp
 from ferax.lax import transcendental as tr
@@ -398,7 +399,6 @@ SAMPLES = {
         Sample(
             sp.Zeta(),
             [array((3, 1), low=1.5, high=4.0), array((4,), low=0.5, high=4.0)],
-            (1,),
         ),
         Sample(sp.Zeta(), [np.float32(2), array((4,), low=0.5, high=4.0)], (1,)),
         Sample(
@@ -407,16 +407,21 @@ SAMPLES = {
             (),
         ),
     ],
-    sp.Igamma: _binary(
-        sp.Igamma(), *[_POSITIVE] * 2, order=1, why="∂²/∂a² is not there"
-    ),
-    sp.Igammac: _binary(
-        sp.Igammac(), *[_POSITIVE] * 2, order=1, why="∂²/∂a² is not there"
-    ),
-    sp.IgammaGradA: _binary(sp.IGAMMA_GRAD_A, *[_POSITIVE] * 2, differentiable=(1,)),
-    sp.RandomGammaGrad: _binary(
-        sp.RandomGammaGrad(), *[_POSITIVE] * 2, differentiable=(1,)
-    ),
+    sp.Igamma: _binary(sp.Igamma(), *[_POSITIVE] * 2),
+    sp.Igammac: _binary(sp.Igammac(), *[_POSITIVE] * 2),
+    sp.IgammaGradA: _binary(sp.IGAMMA_GRAD_A, *[_POSITIVE] * 2),
+    sp.RandomGammaGrad: _binary(sp.RandomGammaGrad(), *[_POSITIVE] * 2),
+    sp.Slope: [
+        *_binary(sp.Slope(kernels.random_gamma_grad, (0,)), *[_POSITIVE] * 2),
+        Sample(
+            sp.Slope(kernels.betainc, (0, 1)),
+            [
+                array((2,), low=0.5, high=4.0),
+                array((2,), low=0.5, high=4.0),
+                np.float32(0.3),
+            ],
+        ),
+    ],
     sp.RegularizedIncompleteBeta: [
         Sample(
             sp.RegularizedIncompleteBeta(),
@@ -425,7 +430,6 @@ SAMPLES = {
                 array((4,), low=0.5, high=4.0),
                 array((4,), low=0.1, high=0.9),
             ],
-            (2,),
         ),
         Sample(
             sp.RegularizedIncompleteBeta(),
@@ -434,7 +438,6 @@ SAMPLES = {
                 array((), low=20, high=30),
                 array((4,), low=0.1, high=0.9),
             ],
-            (2,),
         ),
         Sample(
             sp.RegularizedIncompleteBeta(),
