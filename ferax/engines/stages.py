@@ -6,7 +6,7 @@ from copy import copy
 from dataclasses import dataclass
 from typing import Any
 
-from ferax.core.array import engine
+from ferax.core.array import Concrete, engine
 from ferax.core.avals import Aval
 from ferax.core.tracing import state, to_array
 from ferax.errors import public
@@ -111,8 +111,10 @@ class Compiled:
                 f"{self._traced.fun_name} was compiled for arguments of the structure "
                 f"{self.in_tree}; got {tree}"
             )
-        leaves = [to_array(x, self._traced.fun_name) for x in leaves]
-        for x, want in zip(leaves, self._wanted):
+        for i, want in enumerate(self._wanted):
+            x = leaves[i]
+            if type(x) is not Concrete:
+                x = leaves[i] = to_array(x, self._traced.fun_name)
             if x.aval is not want and x.aval.strong() is not want:
                 raise TypeError(
                     f"{self._traced.fun_name} was compiled for {want.short()}; got "
