@@ -695,8 +695,8 @@ def interruptible(work: Callable[[], Any]) -> Any:
         done.set()
 
     thread = threading.Thread(target=run, daemon=True, name="ferax-compile")
-    thread.start()
     try:
+        thread.start()
         done.wait()
     except BaseException:
         _given_up.append(thread)
