@@ -150,10 +150,15 @@ def _scan(size: int | None) -> Callable[[Library], dict[str, Measure]]:
             return once(compiling)
 
         def run(turn: int) -> float:
-            library.wait(made["run"](*operands))
-            repeats = range(20)
-            calls = lambda: library.wait([made["run"](*operands) for _ in repeats])  # noqa: E731
-            return once(calls) / len(repeats)
+            # long enough that the processors have come back from compiling
+            batches, repeats = range(20), range(20)
+
+            def calls() -> None:
+                for _ in batches:
+                    library.wait([made["run"](*operands) for _ in repeats])
+
+            calls()
+            return once(calls) / (len(batches) * len(repeats))
 
         trace(-1)
         return {"trace": trace, "compile": compile_, "run": run}

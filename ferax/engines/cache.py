@@ -11,6 +11,7 @@ A cache that cannot be read or written is no error: programs are compiled then.
 
 from __future__ import annotations
 
+import atexit
 import hashlib
 import logging
 import os
@@ -19,7 +20,9 @@ import stat
 import sys
 import tempfile
 import threading
+import time
 import zlib
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
@@ -181,6 +184,45 @@ class DiskCache:
                 self._total -= size
                 if self._total <= self.limit * _KEEP:
                     return
+
+
+class Afterwards:
+    """Work that can wait until the program's first results are there.
+
+    To serialize a program holds Python up for some milliseconds: not when it is about to run
+    for the first time, but a second later, or when the interpreter ends.
+    """
+
+    DELAY = 1.0  # seconds
+
+    def __init__(self) -> None:
+        self._waiting: list[Callable[[], None]] = []
+        self._lock = threading.Lock()  # of the list
+        self._working = threading.Lock()
+
+    def add(self, work: Callable[[], None]) -> None:
+        """Do this after the delay, on another thread."""
+        with self._lock:
+            self._waiting.append(work)
+            first = len(self._waiting) == 1
+        if first:
+            threading.Thread(target=self._run, daemon=True, name="ferax-cache").start()
+
+    def _run(self) -> None:
+        time.sleep(self.DELAY)
+        self.finish()
+
+    def finish(self) -> None:
+        """Do now what is waiting; what another thread is at is waited for."""
+        with self._working:
+            with self._lock:
+                works, self._waiting = self._waiting, []
+            for work in works:
+                work()
+
+
+afterwards = Afterwards()
+atexit.register(afterwards.finish)
 
 
 def _packed(data: bytes) -> bytes:

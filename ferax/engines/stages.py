@@ -10,7 +10,7 @@ from ferax.core.array import Concrete, engine
 from ferax.core.avals import Aval
 from ferax.core.tracing import state, to_array
 from ferax.errors import public
-from ferax.transforms.staging import Traced
+from ferax.transforms.staging import Traced, leaves_of
 from ferax.tree_util import flatten, unflatten
 
 
@@ -83,6 +83,8 @@ class Compiled:
         self.args_info = _args_info(traced)
         self._executable = traced.executable(traced.placed and traced.placed.site)[0]
         self._wanted = [a.strong() for a in traced.program.in_avals]
+        places = unflatten(traced.in_tree, range(len(self._wanted)))
+        self._structure = leaves_of(*places)[1]
 
     @property
     def out_info(self) -> Any:
@@ -105,23 +107,30 @@ class Compiled:
 
     @public
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        leaves, tree = flatten((args, kwargs))
-        if tree != self.in_tree:
+        leaves, structure = leaves_of(args, kwargs)
+        if structure != self._structure:
             raise TypeError(
                 f"{self._traced.fun_name} was compiled for arguments of the structure "
-                f"{self.in_tree}; got {tree}"
+                f"{self.in_tree}; got {flatten((args, kwargs))[1]}"
             )
-        for i, want in enumerate(self._wanted):
-            x = leaves[i]
-            if type(x) is not Concrete:
-                x = leaves[i] = to_array(x, self._traced.fun_name)
-            if x.aval is not want and x.aval.strong() is not want:
-                raise TypeError(
-                    f"{self._traced.fun_name} was compiled for {want.short()}; got "
-                    f"{x.aval.short()}. A compiled function takes only what it was compiled for."
-                )
+        for x, want in zip(leaves, self._wanted):
+            if type(x) is not Concrete or x.aval is not want:
+                leaves = self._checked(leaves)
+                break
         if state.trace is not None:
             outs = self._traced.op.bind(*self._traced.consts, *leaves)
         else:
             outs = self._traced.run(leaves)
         return unflatten(self.out_tree, outs)
+
+    def _checked(self, leaves: Any) -> list[Any]:
+        """The leaves as arrays. Raises TypeError if one is not of the kind compiled for."""
+        name = self._traced.fun_name
+        arrays = [x if type(x) is Concrete else to_array(x, name) for x in leaves]
+        for x, want in zip(arrays, self._wanted):
+            if x.aval is not want and x.aval.strong() is not want:
+                raise TypeError(
+                    f"{name} was compiled for {want.short()}; got {x.aval.short()}. A compiled "
+                    "function takes only what it was compiled for."
+                )
+        return arrays

@@ -586,10 +586,7 @@ class Engine:
                 self._remember(key, loaded)
                 disk = self._disk_cache()
                 if disk and seconds >= _WORTH_KEEPING:
-                    # the interpreter waits for it at exit
-                    threading.Thread(
-                        target=_keep, args=(disk, key, loaded), daemon=False
-                    ).start()
+                    cache.afterwards.add(functools.partial(_keep, disk, key, loaded))
             return loaded
 
         return interruptible(work)

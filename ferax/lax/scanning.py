@@ -7,6 +7,7 @@ scan that stacks residuals and a linear scan that consumes them, its transpose a
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Any
@@ -17,11 +18,18 @@ from ferax import dtypes
 from ferax.config import config
 from ferax.core.array import Concrete
 from ferax.core.avals import Aval, LinearInput, Zero
-from ferax.core.basis import add_tangents, instantiate, moveaxis, stage_closed, zeros
+from ferax.core.basis import (
+    add_tangents,
+    convert,
+    instantiate,
+    moveaxis,
+    stage_closed,
+    zeros,
+)
 from ferax.core.jaxpr import Jaxpr, Var, derived, eval_jaxpr, prune
 from ferax.core.primitive import Primitive
 from ferax.core.tracing import to_array
-from ferax.errors import public
+from ferax.errors import TracerIntegerConversionError, public
 from ferax.lax.bodies import (
     COMPILE_SECONDS,
     EQUATION_SECONDS,
@@ -32,12 +40,16 @@ from ferax.lax.bodies import (
     trace_body,
 )
 from ferax.lax.residuals import loop_invariant, slimmed
-from ferax.lax.shape import integers
+from ferax.lax.shape import stack
 from ferax.transforms.arguments import name_of
 from ferax.transforms.batching import batch_jaxpr, to_front
 from ferax.transforms.forward import jvp_jaxpr
 from ferax.transforms.reverse import backward_pass, linearize_jaxpr
 from ferax.tree_util import flatten, unflatten
+
+TINY_EQUATIONS = 16  # of a step, up to which
+TINY_SIZE = 8  # elements of each of its results
+CHEAP_COPY = 16384  # elements that are copied sooner than a kernel is compiled
 
 
 class Scan(Primitive, interned=False):
@@ -108,16 +120,22 @@ class Scan(Primitive, interned=False):
             carry = outs[: self.n_carry]
             for y, out in zip(ys, outs[self.n_carry :]):
                 y[i] = out.host()
-        return carry + [Concrete(a, y) for a, y in zip(out_avals, ys)]
+        last = [
+            c if c.aval is a else Concrete(a, c.host())
+            for c, a in zip(carry, self.body.out_avals)
+        ]
+        return last + [Concrete(a, y) for a, y in zip(out_avals, ys)]
 
     def stablehlo(self, hlo: Any, *values: Any) -> list[Any]:
         consts, carry, xs = self.parts(values)
         int32 = np.dtype(np.int32)
         y_avals = self.abstract()[self.n_carry :]
-        ys = [hlo.zero(a) for a in y_avals]
         if not self.length:
-            return [*carry, *ys]
-        steps = self.unroll if self.length % self.unroll == 0 else 1
+            return [*carry, *map(hlo.zero, y_avals)]
+        # each row of ys is overwritten: a copy of an operand spares XLA the kernel of zeros
+        alike = {(x.shape, x.dtype): x for x in xs if x.aval.size <= CHEAP_COPY}
+        ys = [alike.get((a.shape, a.dtype)) or hlo.zero(a) for a in y_avals]
+        steps = self.steps_per_turn()
 
         def step(i: Any, state: list[Any]) -> list[Any]:
             at = i
@@ -163,6 +181,23 @@ class Scan(Primitive, interned=False):
         if steps == self.length:
             return body(start, *carry, *ys)[1:]
         return hlo.while_loop(condition, body, [start, *carry, *ys])[1:]  # type: ignore[no-any-return]
+
+    def steps_per_turn(self) -> int:
+        """How many steps are written into one turn of the compiled loop.
+
+        Two, if a step is so small that the loop's own work counts and its program is not much
+        longer for it (docs/performance.md).
+        """
+        choices = [self.unroll]
+        if self.unroll == 1 and self.is_tiny():
+            choices = [2, 3]
+        return next((n for n in choices if self.length % n == 0), 1)
+
+    def is_tiny(self) -> bool:
+        """Whether a step is a handful of operations on a handful of numbers."""
+        made = [v.aval for eqn in self.body.eqns for v in eqn.outputs]
+        few = count_equations(self.body) <= TINY_EQUATIONS
+        return few and all(a.size <= TINY_SIZE for a in made)
 
     # -- rules -----------------------------------------------------------------------------
 
@@ -471,18 +506,18 @@ def scan(
     """
     if not callable(f):
         raise TypeError(f"scan needs a function of (carry, x); got {f!r}")
-    if integers([unroll], "scan: unroll")[0] < 0:
+    if _integer(unroll, "unroll") < 0:
         raise ValueError(f"scan: unroll must not be negative; got {unroll}")
     x_leaves, x_tree = flatten(xs)
     x_leaves = [to_array(x, "scan", "a leaf of xs") for x in x_leaves]
-    length = _scan_length(x_leaves, x_tree, length)
+    length = leading_size("scan", x_leaves, x_tree, length)
     carry, carry_tree = flatten(init)
     carry = [to_array(c, "scan", "a leaf of init") for c in carry]
-    if config.disable_jit:
+    if config.disable_jit and length:
         return _python_scan(f, init, x_leaves, x_tree, length, reverse)
     tree = flatten((init, xs))[1]
     slices = [x.aval.update(shape=x.shape[1:]) for x in x_leaves]
-    for _ in range(2):
+    while True:
         body = trace_body("scan", f, tree, [*[c.aval for c in carry], *slices])
         inner = _carry_tree(f, body)
         promoted = promote_weak(carry, body.out_avals)
@@ -490,6 +525,7 @@ def scan(
             break
         carry = promoted
     check_carry("scan", f, carry_tree, [c.aval for c in carry], inner, body.out_avals)
+    carry = strengthened(carry, body.out_avals)
     n_carry = len(carry)
     steps = length if unroll is True else max(1, unroll)
     op = Scan(
@@ -505,28 +541,39 @@ def scan(
     return unflatten(carry_tree, outs[:n_carry]), unflatten(y_tree, outs[n_carry:])
 
 
-def _scan_length(leaves: list[Any], tree: Any, length: int | None) -> int:
+def _integer(value: Any, what: str) -> int:
+    try:
+        return operator.index(value)
+    except TracerIntegerConversionError:
+        raise
+    except TypeError:
+        raise TypeError(f"scan: {what} must be an integer; got {value!r}") from None
+
+
+def leading_size(
+    who: str, leaves: list[Any], tree: Any, length: int | None = None
+) -> int:
+    """The size of the axis that a loop goes along, which all leaves of xs must share."""
     for i, x in enumerate(leaves):
         if not x.shape:
             raise ValueError(
-                f"scan: the leaf xs{leaf_path(tree, i)} has no leading axis to go along: "
+                f"{who}: the leaf xs{leaf_path(tree, i)} has no leading axis to go along: "
                 f"{x.aval.short()}"
             )
     sizes = {x.shape[0] for x in leaves}
     if length is not None:
-        sizes.add(*integers([length], "scan: length"))
+        sizes.add(_integer(length, "length"))
     if len(sizes) > 1:
         listing = ", ".join(
             f"xs{leaf_path(tree, i)}: {x.aval.short()}" for i, x in enumerate(leaves)
         )
         given = "" if length is None else f", length={length}"
         raise ValueError(
-            f"scan: the leading axes must have one size; got {listing}{given}"
+            f"{who}: the leading axes must have one size; got {listing}{given}"
         )
     if not sizes:
-        raise ValueError(
-            "scan: xs has no arrays, so the number of steps must be given: length="
-        )
+        needed = ", so the number of steps must be given: length=" * (who == "scan")
+        raise ValueError(f"{who}: xs has no arrays{needed}")
     return int(sizes.pop())
 
 
@@ -551,29 +598,34 @@ def _python_scan(
         ys.reverse()
     columns = [flatten(y)[0] for y in ys]
     y_tree = flatten(ys[0])[1]
-    stacked = [
-        Concrete(
-            to_array(c[0]).aval.update(shape=(length, *np.shape(c[0]))),
-            np.stack([np.asarray(v) for v in c]),
-        )
-        for c in zip(*columns)
-    ]
+    stacked = [stack([to_array(y) for y in column]) for column in zip(*columns)]
     return carry, unflatten(y_tree, stacked)
 
 
 def promote_weak(carry: list[Any], out_avals: Sequence[Aval]) -> list[Any] | None:
-    """The carry with weakly typed leaves as the loop returns them; None if nothing changes.
+    """The carry with weakly typed leaves of the dtypes that the loop returns; None if they are.
 
-    So that `scan(f, 0, xs)` works for a float sum: the 0 takes the dtype of the sum.
+    So that `scan(f, 0, xs)` works for a float sum: the 0 takes the dtype of the sum. A leaf that
+    changes is weakly typed no more, so that this comes to an end.
     """
     new = []
     for c, out in zip(carry, out_avals):
-        if c.aval is not out and c.aval.weak_type and c.shape == out.shape:
-            dtype, _ = dtypes.promote(c.aval, out)
-            if dtype == out.dtype:
-                c = c.astype(out.dtype) if not out.weak_type or dtype != c.dtype else c
+        if c.aval.weak_type and c.dtype != out.dtype and c.shape == out.shape:
+            if dtypes.promote(c.aval, out)[0] == out.dtype:
+                c = c.astype(out.dtype)
         new.append(c)
     return new if any(a is not b for a, b in zip(new, carry)) else None
+
+
+def strengthened(carry: list[Any], out_avals: Sequence[Aval]) -> list[Any]:
+    """The carry without weak types where steps return none.
+
+    The body, traced with them, keeps the dtypes that a Python number has in it.
+    """
+    return [
+        convert(c, out.dtype) if c.aval.weak_type and not out.weak_type else c
+        for c, out in zip(carry, out_avals)
+    ]
 
 
 def check_carry(

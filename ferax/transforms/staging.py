@@ -15,6 +15,7 @@ import warnings
 import weakref
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial, update_wrapper, wraps
+from itertools import repeat
 from operator import is_
 from typing import Any
 
@@ -143,14 +144,14 @@ class Traced:
                 if donated and x._buffer is not None and x._buffer.is_deleted():
                     x._host = None
         if watch.results and config.examine_results:
-            results = [Concrete(a, None, b) for a, b in zip(self.out_avals, outs)]
+            results = list(map(Concrete, self.out_avals, repeat(None), outs))
             examine_program(self.fun_name, self.program, self.consts, leaves, results)
         if device is not None:
             places = executable.commitments
             return [
                 Concrete(a, None, b, p) for a, b, p in zip(self.out_avals, outs, places)
             ]
-        return [Concrete(a, None, b) for a, b in zip(self.out_avals, outs)]
+        return list(map(Concrete, self.out_avals, repeat(None), outs))
 
 
 class Report:
@@ -193,7 +194,7 @@ def _table_for(fun: Any, options: Any) -> _Table:
     return table
 
 
-def _leaves(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any]:
+def leaves_of(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any]:
     """The leaves of the arguments, and their structure: how many there are if all are leaves."""
     if not kwargs:
         for x in args:
@@ -253,7 +254,7 @@ class JitFunction:
             given, named, statics = args, kwargs, ()
             if not self.simple:
                 args, kwargs, statics = self._take_statics(args, kwargs)
-            leaves, tree = _leaves(args, kwargs)
+            leaves, tree = leaves_of(args, kwargs)
             try:
                 avals = tuple([x.aval for x in leaves])
             except AttributeError:
@@ -471,7 +472,7 @@ class JitFunction:
         statics: Any = ()
         if not self.simple:
             args, kwargs, statics = self._take_statics(args, kwargs)
-        leaves, tree = _leaves(args, kwargs)
+        leaves, tree = leaves_of(args, kwargs)
         avals = tuple(aval_of(x) for x in leaves)
         key = (tree, avals, statics, config.trace_key(), state.axes)
         for traced in self.table.entries.get(key, ()):
