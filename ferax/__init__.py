@@ -75,8 +75,6 @@ def __getattr__(name: str) -> Any:
         near = difflib.get_close_matches(name, __all__, 3)
         hint = f"; did you mean {' or '.join(near)}?" if near else ""
         raise AttributeError(f"module 'ferax' has no attribute {name!r}{hint}")
-    if room != "ferax.dtypes":
-        importlib.import_module("ferax.numpy")  # arrays need their operators
     value = getattr(importlib.import_module(room), name)
     globals()[name] = value
     return value
@@ -96,6 +94,7 @@ def _connect() -> None:
     from ferax.core.array import slots
 
     slots.load_engine = _load_engine
+    slots.load_operators = lambda: importlib.import_module("ferax.numpy")
 
 
 _connect()

@@ -5,8 +5,8 @@
 (NumPy) and `_buffer` (jaxlib), each made when first asked for and kept.
 
 The operators and methods of `Array` are NumPy-like functions that live five rooms further up;
-`ferax/numpy/methods.py` installs them here once (one of the two inversions of the house, the
-other is `slots.engine`).
+`ferax/numpy/methods.py` installs them here once, when the first is asked for (one of the two
+inversions of the house, the other is `slots.engine`).
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from ferax.core.avals import Aval, Shape
 
 
 class Slots:
-    """The two things that upper floors plug in here."""
+    """The two things that upper floors plug in here; `import ferax` does so."""
 
     engine: Any = None
     load_engine: Callable[[], Any] | None = None
-    load_operators: Callable[[], Any] | None = None
+    load_operators: Callable[[], Any]
 
 
 slots = Slots()
@@ -150,6 +150,35 @@ class Array:
             f"x[{_show_index(index)}] = {_show(value)}, write "
             f"x = x.at[{_show_index(index)}].set({_show(value)})"
         )
+
+
+def _on_first_use(name: str) -> Callable[..., Any]:
+    """An operator that is not there yet: loading the operators puts the true one in its place."""
+
+    def operator(self: Array, *operands: Any) -> Any:
+        slots.load_operators()
+        return getattr(self, name)(*operands)
+
+    return operator
+
+
+def _attribute_on_first_use(self: Array, name: str) -> Any:
+    """Likewise for methods and properties; loading the operators deletes this function."""
+    slots.load_operators()
+    return getattr(self, name)
+
+
+_BINARY = (
+    "add", "sub", "mul", "truediv", "floordiv", "mod", "divmod", "pow", "matmul", "and", "or",
+    "xor", "lshift", "rshift",
+)  # fmt: skip
+_OTHERS = (
+    "eq", "ne", "lt", "le", "gt", "ge", "getitem", "neg", "pos", "abs", "invert", "round",
+    "contains", "array_namespace",
+)  # fmt: skip
+for _name in [*_BINARY, *("r" + n for n in _BINARY), *_OTHERS]:
+    setattr(Array, f"__{_name}__", _on_first_use(f"__{_name}__"))
+Array.__getattr__ = _attribute_on_first_use  # type: ignore[method-assign]
 
 
 def _show(value: Any) -> str:

@@ -30,6 +30,7 @@ from ferax.core.basis import (
 )
 from ferax.core.jaxpr import Jaxpr, derived, eval_jaxpr
 from ferax.core.primitive import Primitive, cannot
+from ferax.lax.dynamic import dynamic_index_in_dim, dynamic_update_index_in_dim
 from ferax.transforms.batching import batch_jaxpr
 from ferax.transforms.forward import jvp_jaxpr
 from ferax.transforms.reverse import backward_pass, linearize_jaxpr
@@ -71,15 +72,23 @@ class Loop:
         tests, carry = state[0], state[5]
         return eval_jaxpr(self.test, (), [*tests, *carry])[0]
 
+    def has_room(self, state: Any) -> Any:
+        """Whether a loop goes on, and the slots are not full."""
+        return self.goes_on(state) & (state[2] < state[3] * self.slots)
+
     def record(self, state: Any) -> Any:
         """One step, after the carry went to its slot if its turn has come."""
         tests, consts, n, stride, rows, carry = state
         rows = _kept(rows, carry, n, stride)
-        n = n + 1
+        return tests, consts, n + 1, stride, rows, self.step(consts, carry)
+
+    def record_many(self, state: Any) -> Any:
+        """Steps until the slots are full, of which every second is dropped then, or to the end."""
+        run = self.while_loop(self.has_room, self.record, state)
+        tests, consts, n, stride, rows, carry = run
         full = n == stride * self.slots
         rows = [select(full, _thinned(r), r) for r in rows]
-        stride = select(full, stride * 2, stride)
-        return tests, consts, n, stride, rows, self.step(consts, carry)
+        return tests, consts, n, select(full, stride * 2, stride), rows, carry
 
     def step(self, consts: Sequence[Any], carry: Sequence[Any]) -> list[Any]:
         outs = eval_jaxpr(self.body, (), [*consts, *carry])
@@ -109,24 +118,24 @@ class Loop:
         i, low, start, stride, consts, rows, ct_consts, ct_carry = state
         i = i - 1
         slot = (i - start) // stride
-        near = [r[slot] for r in rows]
-        from_ = start + slot * stride
-        carry = self.while_loop(self.before, self.advance, (from_, i, consts, near))[3]
+        near = (start + slot * stride, i, consts, _row(rows, slot))
+        carry = self.while_loop(self.before, self.advance, near)[3]
         ct_consts, ct_carry = self.pull(consts, carry, ct_consts, ct_carry)
         return i, low, start, stride, consts, rows, ct_consts, ct_carry
 
     def back_stretch(self, state: Any) -> Any:
         """Pull the cotangents through the stretch that ends at step i."""
-        i, low, stride, consts, rows, ct_consts, ct_carry = state
+        i, low, stride, consts, rows, again, ct_consts, ct_carry = state
         slot = (i - 1) // stride
         start = slot * stride
-        near = [r[slot] for r in rows]
         inner = (i - start + self.slots - 1) // self.slots
-        run = (start, i, start, inner, consts, self.empty(), near)
+        run = (start, i, start, inner, consts, again, _row(rows, slot))
         again = self.while_loop(self.before, self.replay, run)[5]
         back = (i, start, start, inner, consts, again, ct_consts, ct_carry)
-        *_, ct_consts, ct_carry = self.while_loop(self.any_left, self.back_one, back)
-        return start, low, stride, consts, rows, ct_consts, ct_carry
+        *_, again, ct_consts, ct_carry = self.while_loop(
+            self.any_left, self.back_one, back
+        )
+        return start, low, stride, consts, rows, again, ct_consts, ct_carry
 
     def pull(
         self,
@@ -158,11 +167,16 @@ class Loop:
         return sums, [instantiate(c) for c in answers[n_consts:]]
 
 
+def _row(rows: list[Any], slot: Any) -> list[Any]:
+    return [dynamic_index_in_dim(r, slot, keepdims=False) for r in rows]
+
+
 def _kept(rows: list[Any], carry: list[Any], n: Any, stride: Any) -> list[Any]:
     """The rows with the carry of step n in its slot, if it is one to keep."""
-    place = n // stride
+    slot = n // stride
     turn = n % stride == 0
-    return [r.at[place].set(select(turn, c, r[place])) for r, c in zip(rows, carry)]
+    new = [select(turn, c, r) for c, r in zip(carry, _row(rows, slot))]
+    return [dynamic_update_index_in_dim(r, x, slot, 0) for r, x in zip(rows, new)]
 
 
 def _thinned(row: Any) -> Any:
@@ -265,7 +279,7 @@ class WhileTangent(Primitive, interned=False):
         sums = [zeros(t.shape, t.dtype) for t in moving[:n_tc]]
         ct_carry = [instantiate(ct) for ct in cts]
         zero = Concrete(Aval((), INT), np.zeros((), INT))
-        start = (n, zero, stride, consts, rows, sums, ct_carry)
+        start = (n, zero, stride, consts, rows, loop.empty(), sums, ct_carry)
         *_, sums, ct_carry = loop.while_loop(loop.any_left, loop.back_stretch, start)
         answers = [*sums, *ct_carry]
         return [None] * (len(args) - len(moving)) + [
@@ -291,7 +305,7 @@ def linearize_while(
     zero = Concrete(Aval((), INT), np.zeros((), INT))
     one = Concrete(Aval((), INT), np.ones((), INT))
     start = (tests, consts, zero, one, loop.empty(), carry)
-    _, _, n, stride, rows, outs = while_loop(loop.goes_on, loop.record, start)
+    _, _, n, stride, rows, outs = while_loop(loop.goes_on, loop.record_many, start)
     _, t_consts, t_carry = op.parts(tangents)
     moving = [instantiate(t) for t, m in zip([*t_consts, *t_carry], nonzero) if m]
     touts = iter(

@@ -189,7 +189,8 @@ class Scan(Primitive, interned=False):
         longer for it (docs/performance.md).
         """
         choices = [self.unroll]
-        if self.unroll == 1 and self.is_tiny():
+        # callbacks of a loop come step by step, though nothing else says that they must
+        if self.unroll == 1 and self.is_tiny() and not self.effects:
             choices = [2, 3]
         return next((n for n in choices if self.length % n == 0), 1)
 
@@ -610,9 +611,9 @@ def promote_weak(carry: list[Any], out_avals: Sequence[Aval]) -> list[Any] | Non
     """
     new = []
     for c, out in zip(carry, out_avals):
-        if c.aval.weak_type and c.dtype != out.dtype and c.shape == out.shape:
-            if dtypes.promote(c.aval, out)[0] == out.dtype:
-                c = c.astype(out.dtype)
+        differs = c.aval.weak_type and c.dtype != out.dtype and c.shape == out.shape
+        if differs and dtypes.promote(c.aval, out)[0] == out.dtype:
+            c = c.astype(out.dtype)
         new.append(c)
     return new if any(a is not b for a, b in zip(new, carry)) else None
 

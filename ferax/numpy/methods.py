@@ -22,7 +22,7 @@ from ferax.core.array import Array, Concrete, engine
 from ferax.errors import public
 from ferax.lax import elementwise as el
 from ferax.lax.keys import WIDE_KEYS
-from ferax.lax.shape import Rev
+from ferax.lax.shape import Concatenate, Rev
 from ferax.numpy import (
     contracting,
     creation,
@@ -178,29 +178,59 @@ def _view(self: Any, dtype: Any = None, type: None = None) -> Any:
     wanted, own = dtypes.requested(dtype, "view"), self.dtype
     if wanted == own:
         return self
-    if _BOOL in (wanted, own) and wanted.itemsize == own.itemsize:
-        return (
-            self.astype(np.uint8).view(wanted)
-            if own == _BOOL
-            else _NE_ZERO(self.view(np.uint8))
-        )
-    if wanted.itemsize == own.itemsize:
-        return el.bitcast_convert_type(self, wanted)
-    if self.ndim == 0:
+    narrow = self.ndim == 0
+    if narrow and wanted.itemsize != own.itemsize:
         raise ValueError(
             "view() of a 0d array is only supported if the itemsize is unchanged."
         )
-    *lead, last = self.shape
+    x = basis.reshape(self, (1,)) if narrow else self
+    if (x.shape[-1] * own.itemsize) % wanted.itemsize:
+        raise ValueError(
+            f"view: the last axis of {self.aval.short()} ({x.shape[-1] * own.itemsize} bytes) is "
+            f"no multiple of the {wanted.itemsize} bytes of {wanted}"
+        )
+    x = _of_plain(_reread(_as_plain(x), _plain(wanted)), wanted)
+    return basis.reshape(x, ()) if narrow else x
+
+
+def _plain(dtype: Any) -> Any:
+    """The dtype whose elements make up those of bools and of complex numbers."""
+    if dtype == _BOOL:
+        return np.dtype(np.uint8)
+    return dtypes.to_real(dtype) if dtypes.is_complex(dtype) else dtype
+
+
+def _as_plain(x: Any) -> Any:
+    """Bools as bytes, complex numbers as pairs along the last axis."""
+    if x.dtype == _BOOL:
+        return basis.convert(x, np.dtype(np.uint8))
+    if not dtypes.is_complex(x.dtype):
+        return x
+    place = (x.ndim,)
+    parts = [basis.expand_dims(f(x), place) for f in (elementary.real, elementary.imag)]
+    pairs = Concatenate(x.ndim)(*parts)
+    return basis.reshape(pairs, (*x.shape[:-1], 2 * x.shape[-1]))
+
+
+def _of_plain(x: Any, wanted: Any) -> Any:
+    if wanted == _BOOL:
+        return _NE_ZERO(x)
+    if not dtypes.is_complex(wanted):
+        return x
+    pairs = basis.reshape(x, (*x.shape[:-1], x.shape[-1] // 2, 2))
+    return el.Complex()(pairs[..., 0], pairs[..., 1])
+
+
+def _reread(x: Any, wanted: Any) -> Any:
+    """The bytes along the last axis as another dtype."""
+    own, (*lead, last) = x.dtype, x.shape
+    if wanted.itemsize == own.itemsize:
+        return x if wanted == own else el.bitcast_convert_type(x, wanted)
     if wanted.itemsize < own.itemsize:
-        parts = el.bitcast_convert_type(self, wanted)
+        parts = el.bitcast_convert_type(x, wanted)
         return basis.reshape(parts, (*lead, last * (own.itemsize // wanted.itemsize)))
     ratio = wanted.itemsize // own.itemsize
-    if last % ratio:
-        raise ValueError(
-            f"view: the last axis of {self.aval.short()} ({last * own.itemsize} bytes) is no "
-            f"multiple of the {wanted.itemsize} bytes of {wanted}"
-        )
-    grouped = basis.reshape(self, (*lead, last // ratio, ratio))
+    grouped = basis.reshape(x, (*lead, last // ratio, ratio))
     return el.bitcast_convert_type(grouped, wanted)
 
 
@@ -383,6 +413,7 @@ _PROPERTIES: dict[str, Callable[[Any], Any]] = {
 
 def install() -> None:
     """Give `Array` its operators, methods and properties."""
+    del Array.__getattr__  # which loads this room
     for name, method in {**_operators(), **_METHODS}.items():
         setattr(Array, name, method)
     for name, getter in _PROPERTIES.items():
