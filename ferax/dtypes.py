@@ -182,17 +182,19 @@ def carrier(dtype: Any) -> np.dtype:
 
 
 def itemsize_bits(dtype: Any) -> int:
-    """Bits of information per element: 4 for int4, 1 for bool, 64 for float64."""
+    """Bits per element: 4 for int4, 8 for bool, 64 for float64."""
     dtype = as_dtype(dtype)
     return _BITS.get(dtype) or 8 * int(dtype.itemsize)
 
 
-_BITS = {_BOOL: 1} | {d: int(iinfo(d).bits) for d in _SMALL_SIGNED + _SMALL_UNSIGNED}
+_BITS = {d: int(iinfo(d).bits) for d in _SMALL_SIGNED + _SMALL_UNSIGNED}
 _BITS |= {d: int(finfo(d).bits) for d in _SMALL_FLOATS}
 
 
 def scalar_type_of(x: Any) -> type:
-    """The Python number type (bool, int, float, complex) of a value."""
+    """The Python number type (bool, int, float, complex) of a value, or of such a type."""
+    if isinstance(x, type):
+        return _python_type(as_dtype(x))
     return _python_type(x.dtype if hasattr(x, "dtype") else np.asarray(x).dtype)
 
 

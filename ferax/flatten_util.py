@@ -35,6 +35,7 @@ def ravel_pytree(pytree: Any) -> tuple[Any, Callable[[Any], Any]]:
     if not leaves:
         return jnp.zeros(0), lambda vector: unflatten(tree, [])
     vector = jnp.concatenate([jnp.ravel(x) for x in leaves])
+    vector = vector.astype(vector.dtype)  # Python numbers are none any more
     types = [(x.shape, x.dtype, x.size) for x in leaves]
 
     @public

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from ferax import dtypes
+from ferax import dtypes, shapes
 from ferax import numpy as jnp
 from ferax.core.array import Array
-from ferax.core.tracing import to_array
-from ferax.errors import public
+from ferax.core.tracing import Tracer, to_array
+from ferax.errors import ConcretizationTypeError, public
 from ferax.lax.windows import GatherScatterMode
 
 __all__ = ["segment_max", "segment_min", "segment_prod", "segment_sum"]
@@ -64,12 +63,26 @@ def _segment(
     if num_segments is None:
         if not ids.size:
             raise ValueError(f"{who}: without elements, num_segments must be given")
+        if isinstance(ids, Tracer):
+            raise ConcretizationTypeError(
+                f"{who}: the shape of the result depends on segment_ids, which are traced here; "
+                "give num_segments"
+            )
         num_segments = int(jnp.max(ids)) + 1
-    count = operator.index(num_segments)
+    count = shapes.dimension(num_segments, who)
     if count < 0:
         raise ValueError(f"{who}: num_segments must not be negative; got {count}")
+    if bucket_size is not None and bucket_size < 1:
+        raise ValueError(f"{who}: bucket_size must be positive; got {bucket_size}")
+    if dtypes.is_bool(data.dtype) and method in ("add", "multiply"):
+        raise TypeError(
+            f"{who}: data must be numbers; got {data.aval.short()}. Convert it with "
+            "x.astype(int), or use segment_max (any) or segment_min (all)."
+        )
     if mode in _DROPPING:  # not from the end, as indices count
         ids, mode = jnp.where(ids < 0, count, ids), "drop"
+    elif mode in ("clip", GatherScatterMode.CLIP):
+        ids = jnp.maximum(ids, 0)
     n, shape = ids.shape[0], (count, *data.shape[1:])
     buckets = 1 if bucket_size is None else max(-(-n // bucket_size), 1)
     out = jnp.full((buckets, *shape), empty(data.dtype), data.dtype)
@@ -105,7 +118,8 @@ def segment_sum(
         must then be known (not traced).
       indices_are_sorted, unique_indices: promises about `segment_ids`.
       bucket_size: sum in blocks of so many elements first, which is more exact.
-      mode: what numbers outside mean, as in `x.at[…]`.
+      mode: what numbers outside mean, as in `x.at[…]`, but for negative ones, which count from
+        the end nowhere: "clip" puts them into the first group.
 
     Returns:
       Array like `data`, (num_segments, …).

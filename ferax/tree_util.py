@@ -197,7 +197,11 @@ def tree_unflatten(treedef: PyTreeDef, leaves: Iterable[Leaf]) -> Any:
 
     Raises ValueError if the number of leaves is wrong.
     """
-    return treedef.spec.unflatten(leaves)
+    try:
+        return treedef.spec.unflatten(leaves)
+    except AttributeError:
+        _structure("tree_unflatten", treedef)
+        raise
 
 
 flatten, unflatten = tree_flatten, tree_unflatten
@@ -230,18 +234,26 @@ def all_leaves(iterable: Iterable[Any], is_leaf: IsLeaf = None) -> bool:
 
 def treedef_is_leaf(treedef: PyTreeDef) -> bool:
     """Whether the structure is that of a single leaf."""
-    return treedef.is_leaf()
+    return _structure("treedef_is_leaf", treedef).is_leaf()
 
 
 def treedef_children(treedef: PyTreeDef) -> list[PyTreeDef]:
     """The structures of the root's children."""
-    return treedef.children()
+    return _structure("treedef_children", treedef).children()
 
 
 def treedef_tuple(treedefs: Iterable[PyTreeDef]) -> PyTreeDef:
     """The structure of a tuple of pytrees with these structures."""
-    specs = [d.spec for d in treedefs]
+    specs = [_structure("treedef_tuple", d).spec for d in treedefs]
     return _define(optree.treespec_tuple(specs, namespace=NAMESPACE))
+
+
+def _structure(who: str, treedef: Any) -> PyTreeDef:
+    if isinstance(treedef, PyTreeDef):
+        return treedef
+    raise TypeError(
+        f"{who} needs a structure, as tree.structure(tree) gives; got {treedef!r}"
+    )
 
 
 # -- maps and folds ------------------------------------------------------------------------
@@ -413,14 +425,15 @@ def tree_transpose(
     >>> ferax.tree.transpose(outer, None, [{"a": 1, "b": 2}, {"a": 3, "b": 4}])
     {'a': [1, 3], 'b': [2, 4]}
     """
-    subtrees = outer_treedef.flatten_up_to(pytree_to_transpose)
+    _structure("tree_transpose", outer_treedef)
     if inner_treedef is None:
+        subtrees = outer_treedef.flatten_up_to(pytree_to_transpose)
         if not subtrees:
             raise TypeError(
                 "tree_transpose: an outer structure without leaves needs inner_treedef"
             )
         inner_treedef = tree_structure(subtrees[0])
-    expected = outer_treedef.compose(inner_treedef)
+    expected = outer_treedef.compose(_structure("tree_transpose", inner_treedef))
     leaves, found = flatten(pytree_to_transpose)
     if found != expected:
         raise TypeError(
@@ -685,6 +698,7 @@ def register_pytree_node_class(cls: type[T]) -> type[T]:
 
     `tree_flatten(self) -> (children, aux)`, classmethod `tree_unflatten(cls, aux, children)`.
     """
+    _class("register_pytree_node_class", cls, "tree_flatten", "tree_unflatten")
     register_pytree_node(cls, cls.tree_flatten, cls.tree_unflatten)  # type: ignore[attr-defined]
     return cls
 
@@ -692,6 +706,8 @@ def register_pytree_node_class(cls: type[T]) -> type[T]:
 def register_pytree_with_keys_class(cls: type[T]) -> type[T]:
     """Class decorator: as `register_pytree_node_class`, with `tree_flatten_with_keys`."""
     node: Any = cls
+    who = "register_pytree_with_keys_class"
+    _class(who, cls, "tree_flatten_with_keys", "tree_unflatten")
     flatten_func = getattr(cls, "tree_flatten", None)
     register_pytree_with_keys(
         cls, node.tree_flatten_with_keys, node.tree_unflatten, flatten_func
@@ -735,6 +751,7 @@ def register_dataclass(
     >>> ferax.tree.map(lambda x: 2 * x, Linear(1.0, 3.0))
     Linear(weight=2.0, bias=6.0)
     """
+    _class("register_dataclass", nodetype)
     data, meta = _dataclass_fields(nodetype, data_fields, meta_fields, drop_fields)
     keys = [GetAttrKey(name) for name in data]
     names = (*meta, *data)
@@ -751,6 +768,14 @@ def register_dataclass(
 
     register_pytree_node(nodetype, flatten_func, unflatten_func, with_keys)
     return nodetype
+
+
+def _class(who: str, cls: Any, *methods: str) -> None:
+    if not isinstance(cls, type):
+        raise TypeError(f"{who} needs a class; got {cls!r}")
+    for name in methods:
+        if not hasattr(cls, name):
+            raise TypeError(f"{who}: {cls.__name__} has no method {name}")
 
 
 def _reader(names: Sequence[str]) -> Callable[[Any], tuple[Any, ...]]:
@@ -788,6 +813,8 @@ def _dataclass_fields(
         data_fields = [name for name, static in fields.items() if not static]
         meta_fields = [name for name, static in fields.items() if static]
     given = {*data_fields, *meta_fields}
+    if len(given) < len(data_fields) + len(meta_fields):
+        raise ValueError(f"{who}: a field can be named only once, as data or as meta")
     if given != fields.keys() and dataclasses.is_dataclass(nodetype):
         raise ValueError(
             f"{who}: data_fields and meta_fields must cover its fields; missing: "

@@ -296,7 +296,7 @@ class Neg(LinearUnary):
     accepts, mnemonic = NUMERIC, "negate"
 
     def numpy(self, x: Any) -> list[Any]:
-        return [np.negative(x)]
+        return [np.negative(x).astype(x.dtype, copy=False)]  # int4 becomes int8
 
     def transpose(self, cts: Any, args: Any) -> list[Any]:
         return [neg(cts[0])]
@@ -448,10 +448,10 @@ def _saturated(x: Any, dtype: Any) -> Any:
     info = dtypes.iinfo(dtype)
     low, high = int(info.min), int(info.max)
     y = x.astype(dtype)
-    if x.size and not (x.min() > low - 1 and x.max() < high + 1):
+    if x.size and not (x.min() > float(low - 1) and x.max() < float(high + 1)):
         y = np.asarray(y)
-        y[x >= high + 1] = high
-        y[x <= low] = low
+        y[x >= float(high + 1)] = high
+        y[x <= float(low)] = low
         y[np.isnan(x)] = 0
     return y
 

@@ -186,18 +186,18 @@ def derived(make: Callable[..., Any], jaxpr: Jaxpr, *key: Any) -> Any:
 class StageTracer(Tracer):
     """Stands for a variable of the program being recorded."""
 
-    __slots__ = ("var", "frame")
+    __slots__ = ("variable", "frame")
 
     def __init__(self, trace: StageTrace, var: Var, frame: Any = None):
-        self.trace = trace
+        self.owner = trace
         self.aval = var.aval
-        self.var = var
+        self.variable = var
         self.frame = frame
 
     def origin(self) -> str:
-        trace: Any = self.trace
+        trace: Any = self.owner
         for i, var in enumerate(trace.invars):
-            if var is self.var:
+            if var is self.variable:
                 label = trace.label(i) if trace.label else f"input {i}"
                 return f"It is {label} of the function {trace.who}."
         where = f" at {errors.describe(self.frame)}" if self.frame else ""
@@ -231,8 +231,8 @@ class StageTrace(Trace):
 
     def process(self, op: Any, args: tuple[Any, ...]) -> list[Any]:
         inputs = [
-            a.var
-            if type(a) is StageTracer and a.trace is self
+            a.variable
+            if type(a) is StageTracer and a.owner is self
             else self.capture(a, op.name)
             for a in args
         ]
@@ -252,9 +252,9 @@ class StageTrace(Trace):
             return known
         value = to_array(x, where)
         if isinstance(value, Tracer):
-            if value.trace is self:
-                return value.var  # type: ignore[no-any-return]
-            if not value.trace.alive or not self.encloses(value.trace):
+            if value.owner is self:
+                return value.variable  # type: ignore[no-any-return]
+            if not value.owner.alive or not self.encloses(value.owner):
                 raise errors.UnexpectedTracerError(leak_message(value, where))
         elif (
             not value.aval.shape
@@ -288,8 +288,8 @@ def stage(
     with running(trace):
         outs = fun(*[StageTracer(trace, v) for v in trace.invars])
         outvars = [
-            o.var
-            if type(o) is StageTracer and o.trace is trace
+            o.variable
+            if type(o) is StageTracer and o.owner is trace
             else trace.capture(o, f"the result of {who}")
             for o in outs
         ]

@@ -21,7 +21,7 @@ import numpy as np
 from ferax import dtypes, errors
 from ferax.config import config, watch
 from ferax.core.array import Array, Concrete, engine, owned
-from ferax.core.avals import Aval
+from ferax.core.avals import Aval, LinearInput
 
 
 class _State(threading.local):
@@ -89,9 +89,9 @@ def running(trace: Trace) -> Iterator[None]:
 class Tracer(Array):
     """A stand-in for an array under a transformation."""
 
-    __slots__ = ("trace", "aval")
+    __slots__ = ("owner", "aval")
 
-    trace: Trace
+    owner: Trace
 
     def concrete(self) -> Concrete | None:
         """The values behind the tracer, where they are known (under eager `grad`)."""
@@ -149,7 +149,7 @@ class Tracer(Array):
         return self
 
     def __repr__(self) -> str:
-        return f"Traced<{self.aval.terse()}>with<{type(self.trace).__name__}>"
+        return f"Traced<{self.aval.terse()}>with<{type(self.owner).__name__}>"
 
 
 # -- operands ------------------------------------------------------------------------------
@@ -177,6 +177,11 @@ def to_array(x: Any, who: str = "", what: str = "argument") -> Any:
     ):  # their subclasses: np.float64, enums
         return _from_scalar(x)
     prefix = f"{who}: " if who else ""
+    if type(x) is LinearInput:
+        raise TypeError(
+            f"{prefix}the function is not linear in its arguments, or a custom JVP rule is not "
+            "linear in its tangents, so that it cannot be transposed"
+        )
     raise TypeError(
         f"{prefix}{what} must be an array or a number; got {type(x).__name__}"
         + (
@@ -344,7 +349,7 @@ def examine(who: str, arrays: Any) -> None:
 def leak_message(tracer: Any, where: str) -> str:
     """The text for a tracer met where it has no business."""
     running = "is running elsewhere (in another thread?)"
-    fate = running if tracer.trace.alive else "has finished"
+    fate = running if tracer.owner.alive else "has finished"
     return (
         f"{where}: a traced value ({tracer.aval.short()}) was used outside of the "
         f"transformation that made it, which {fate}. It was probably stored in a global, an "

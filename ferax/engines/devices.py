@@ -209,7 +209,7 @@ def _shares(x: Concrete, y: Concrete) -> bool:
 
 @public
 def device_get(x: Any) -> Any:
-    """The arrays of a pytree as NumPy arrays, read-only; other leaves as they are.
+    """The arrays of a pytree as NumPy arrays, read-only; random keys, other leaves as they are.
 
     >>> import ferax.numpy as jnp
     >>> import ferax
@@ -217,7 +217,13 @@ def device_get(x: Any) -> Any:
     {'a': array([0, 1, 2], dtype=int32), 'b': 1.5}
     """
     copy_to_host_async(x)
-    return tree_util.tree_map(lambda v: np.asarray(v) if isinstance(v, Array) else v, x)
+
+    def fetched(v: Any) -> Any:
+        if not isinstance(v, Array) or dtypes.is_key(v.dtype):
+            return v
+        return np.asarray(v)
+
+    return tree_util.tree_map(fetched, x)
 
 
 @public

@@ -530,7 +530,7 @@ def clamp(min: ArrayLike, x: ArrayLike, max: ArrayLike) -> Array:
 
     Args:
       min, max: of the dtype of x; scalars or of its shape.
-      x: any ordered dtype.
+      x: any dtype; complex numbers are ordered as in `max`.
 
     The derivative by x is 1 strictly inside of the bounds and 0 at them.
 
@@ -546,6 +546,8 @@ def clamp(min: ArrayLike, x: ArrayLike, max: ArrayLike) -> Array:
                 f"clamp: {name} is {bound.aval.short()}; it must be a scalar or have the shape "
                 f"of x, {x.aval.short()}"
             )
+    if dtypes.is_complex(x.dtype):
+        return MIN(MAX(x, low), high)
     return CLAMP(low, x, high)
 
 

@@ -325,12 +325,16 @@ def cond(
       The result of the chosen function. Under `vmap` over `pred` both run, and `where` picks.
 
     Raises:
-      TypeError: `pred` is no scalar, or results differ (the leaf is named).
+      TypeError: `pred` is no bool or real scalar, or results differ (the leaf is named).
 
     >>> from ferax import lax
     >>> lax.cond(True, lambda x: x + 1, lambda x: x - 1, 3.0)
     Array(4., dtype=float32, weak_type=True)
     """
+    if not callable(true_fun) and len(operands) == 2 and callable(operands[1]):
+        # historical: cond(pred, x, f, y, g), where each function has its own operand
+        x, f, (y, g) = true_fun, false_fun, operands
+        return cond(pred, lambda x, _: f(x), lambda _, y: g(y), x, y)
     if not (callable(true_fun) and callable(false_fun)):
         raise TypeError(
             "cond: true_fun and false_fun must be functions: cond(pred, f, g, x)"
@@ -341,6 +345,10 @@ def cond(
         raise TypeError(
             f"cond: the predicate must be a scalar; got {pred.aval.short()}. Use jnp.where for a "
             "choice by element, or reduce it with .all() or .any()."
+        )
+    if dtypes.is_key(pred.dtype) or dtypes.is_complex(pred.dtype):
+        raise TypeError(
+            f"cond: the predicate must be a bool or a real number; got {pred.aval.short()}"
         )
     if config.disable_jit:
         return true_fun(*operands) if pred else false_fun(*operands)

@@ -12,16 +12,20 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from ferax import dtypes, shapes
 from ferax.core.array import Concrete
 from ferax.core.avals import Aval, Zero
 from ferax.core.basis import (
     Linear,
     Structural,
     broadcast_in_dim,
+    convert,
     moveaxis,
     mul,
     reduce_sum,
     reshape,
+    select,
+    zeros,
 )
 from ferax.core.primitive import Primitive, cannot
 from ferax.core.tracing import state, to_array
@@ -186,12 +190,10 @@ class PPermute(_Collective, Structural):
         source = np.full(axis.size, -1)
         for s, t in self.pairs:
             source[t] = s
-        gathered = x[np.maximum(source, 0)]
-        got = reshape(
-            Concrete(Aval((axis.size,), np.dtype(bool)), source >= 0),
-            (axis.size, *(1,) * (x.ndim - 1)),
-        )
-        return [gathered * got.astype(x.dtype)], [0]
+        y = x[np.maximum(source, 0)]
+        got = Concrete(Aval((axis.size,), np.dtype(bool)), source >= 0)
+        got = broadcast_in_dim(got, y.shape, (0,))
+        return [select(got, y, zeros(y.shape, y.dtype))], [0]
 
 
 class AllToAll(_Collective, Structural):
@@ -251,6 +253,23 @@ def _names(axis_name: Any) -> tuple[Any, ...]:
     return tuple(axis_name) if isinstance(axis_name, (tuple, list)) else (axis_name,)
 
 
+def _sizes(names: tuple[Any, ...]) -> tuple[int, ...]:
+    return tuple([axis_size(name) for name in names])
+
+
+def _parted(x: Any, axis: int, sizes: tuple[int, ...], rest: tuple[int, ...]) -> Any:
+    """`axis` of x as the axes `sizes`, one for each named axis, and `rest`."""
+    return reshape(x, (*x.shape[:axis], *sizes, *rest, *x.shape[axis + 1 :]))
+
+
+def _merged(x: Any, axis: int, count: int) -> Any:
+    """`count` axes of x, from `axis` on, as one."""
+    if count < 2:
+        return x
+    size = math.prod(x.shape[axis : axis + count])
+    return reshape(x, (*x.shape[:axis], size, *x.shape[axis + count :]))
+
+
 def whole_axis(who: str, axis_index_groups: Any) -> None:
     """Groups of members are not offered."""
     if axis_index_groups is not None:
@@ -260,6 +279,8 @@ def whole_axis(who: str, axis_index_groups: Any) -> None:
 def _over(kind: Any, who: str, x: Any, axis_name: Any) -> Any:
     def one(leaf: Any) -> Any:
         leaf = to_array(leaf, who)
+        if kind is PSum and dtypes.is_bool(leaf.dtype):
+            leaf = convert(leaf, np.dtype(np.int32))
         for name in _names(axis_name):
             leaf = kind(name, axis_size(name))(leaf)
         return leaf
@@ -272,7 +293,7 @@ def psum(x: Any, axis_name: Any, *, axis_index_groups: Any = None) -> Any:
     """The sum of `x` over the named axis.
 
     Args:
-      x: array (or pytree of them) of numbers.
+      x: array (or pytree of them) of numbers, or of bools, which are counted.
       axis_name: name of an axis in scope, or a tuple of names.
 
     Returns:
@@ -287,8 +308,8 @@ def psum(x: Any, axis_name: Any, *, axis_index_groups: Any = None) -> Any:
     Array([0.25, 0.75], dtype=float32)
     """
     whole_axis("psum", axis_index_groups)
-    if isinstance(x, (int, float)) and not isinstance(x, bool):
-        total = x
+    if isinstance(x, (int, float)):
+        total = int(x) if isinstance(x, bool) else x
         for name in _names(axis_name):
             total = total * axis_size(name)
         return total
@@ -331,7 +352,7 @@ def all_gather(
 
     Args:
       x: array (or pytree of them).
-      axis_name: name of an axis in scope.
+      axis_name: name of an axis in scope, or a tuple of names: members in their order.
       axis: where the new axis goes.
       tiled: concatenate along the existing axis `axis` instead of making a new one.
       to: "varying" or "invarying": whether the result counts as one that differs between
@@ -354,15 +375,14 @@ def all_gather(
             f"all_gather: to must be 'varying', 'reduced' or 'invarying'; got {to!r}"
         )
 
+    names = _names(axis_name)
+
     def one(leaf: Any) -> Any:
-        leaf = to_array(leaf, "all_gather")
-        place = axis % (leaf.ndim if tiled else leaf.ndim + 1)
-        out = AllGather(axis_name, axis_size(axis_name), place)(leaf)
-        if not tiled:
-            return out
-        shape = leaf.shape
-        joined = (*shape[:place], out.shape[place] * shape[place], *shape[place + 1 :])
-        return reshape(out, joined)
+        out = leaf = to_array(leaf, "all_gather")
+        place = shapes.canonical_axis(axis, leaf.ndim + (not tiled), "all_gather")
+        for name in reversed(names):
+            out = AllGather(name, axis_size(name), place)(out)
+        return _merged(out, place, len(names) + tiled)
 
     return tree_map(one, x)
 
@@ -381,19 +401,27 @@ def psum_scatter(
 
     def one(leaf: Any) -> Any:
         leaf = to_array(leaf, "psum_scatter")
-        size = axis_size(axis_name)
-        d = scatter_dimension % leaf.ndim
-        if tiled:
-            rest = leaf.shape[d] // size
-            leaf = reshape(leaf, (*leaf.shape[:d], size, rest, *leaf.shape[d + 1 :]))
-        if leaf.shape[d] != size:
-            raise ValueError(
-                f"psum_scatter: axis {d} of {leaf.aval.short()} must have the size {size} of the "
-                f"named axis {axis_name!r}"
-            )
-        return PSumScatter(axis_name, size, d)(leaf)
+        d = shapes.canonical_axis(scatter_dimension, leaf.ndim, "psum_scatter")
+        rest = _parts("psum_scatter", leaf, d, axis_name, tiled)
+        names = _names(axis_name)
+        leaf = _parted(leaf, d, _sizes(names), rest)
+        for name in names:
+            leaf = PSumScatter(name, axis_size(name), d)(leaf)
+        return leaf
 
     return tree_map(one, x)
+
+
+def _parts(who: str, x: Any, axis: int, axis_name: Any, tiled: bool) -> tuple[int, ...]:
+    """The length of a part of `axis` for each member; () if a part has no axis of its own."""
+    size, length = axis_size(axis_name), x.shape[axis]
+    if length % max(size, 1) if tiled else length != size:
+        wanted = "a multiple of the size" if tiled else "the size"
+        raise ValueError(
+            f"{who}: axis {axis} of {x.aval.short()} must have {wanted} {size} of the named axis "
+            f"{axis_name!r}"
+        )
+    return (length // max(size, 1),) if tiled else ()
 
 
 @public
@@ -408,7 +436,18 @@ def ppermute(x: Any, axis_name: Any, perm: Sequence[tuple[int, int]]) -> Any:
     Raises:
       ValueError: a source or a target occurs twice.
     """
+    if any(np.ndim(pair) != 1 or len(pair) != 2 for pair in perm):
+        raise TypeError(f"ppermute: perm must be pairs (source, target); got {perm!r}")
     pairs = tuple((int(s), int(t)) for s, t in perm)
+    if len(_names(axis_name)) != 1:
+        raise NotImplementedError(f"ppermute: over several named axes, {axis_name!r}")
+    (axis_name,) = _names(axis_name)
+    size = axis_size(axis_name)
+    if not all(0 <= i < size for pair in pairs for i in pair):
+        raise ValueError(
+            f"ppermute: sources and targets must be in [0, {size}), the members of the axis "
+            f"{axis_name!r}; got {list(pairs)}"
+        )
     if len({s for s, _ in pairs}) < len(pairs) or len({t for _, t in pairs}) < len(
         pairs
     ):
@@ -416,10 +455,7 @@ def ppermute(x: Any, axis_name: Any, perm: Sequence[tuple[int, int]]) -> Any:
             f"ppermute: sources and targets must be distinct; got {list(pairs)}"
         )
     return tree_map(
-        lambda leaf: PPermute(axis_name, axis_size(axis_name), pairs)(
-            to_array(leaf, "ppermute")
-        ),
-        x,
+        lambda leaf: PPermute(axis_name, size, pairs)(to_array(leaf, "ppermute")), x
     )
 
 
@@ -461,7 +497,7 @@ def all_to_all(
     Args:
       x: array (or pytree of them) whose size along `split_axis` is that of the named axis
         (`tiled`: a multiple of it).
-      axis_name: name of an axis in scope.
+      axis_name: name of an axis in scope, or a tuple of names: members in their order.
       split_axis: the axis that is cut.
       concat_axis: where what comes from the members is put together: a new axis of the result,
         in which `split_axis` is gone; if `tiled`, the existing axis.
@@ -478,24 +514,25 @@ def all_to_all(
            [1, 3]], dtype=int32)
     """
     whole_axis("all_to_all", axis_index_groups)
-    size = axis_size(axis_name)
+    names = _names(axis_name)
+    sizes = _sizes(names)
 
     def one(leaf: Any) -> Any:
         leaf = to_array(leaf, "all_to_all")
-        cut, to = split_axis % leaf.ndim, concat_axis % leaf.ndim
-        length = leaf.shape[cut]
-        if length % size if tiled else length != size:
-            wanted = "a multiple of the size" if tiled else "the size"
-            raise ValueError(
-                f"all_to_all: axis {cut} of {leaf.aval.short()} must have {wanted} {size} of the "
-                f"named axis {axis_name!r}"
-            )
-        if not tiled:
-            return AllToAll(axis_name, size, cut, to)(leaf)
-        shape = (*leaf.shape[:cut], size, length // size, *leaf.shape[cut + 1 :])
-        out = AllToAll(axis_name, size, cut, to)(reshape(leaf, shape))
-        merged = (*out.shape[:to], size * out.shape[to + 1], *out.shape[to + 2 :])
-        return reshape(out, merged)
+        cut, to = [
+            shapes.canonical_axis(a, leaf.ndim, "all_to_all")
+            for a in (split_axis, concat_axis)
+        ]
+        rest = _parts("all_to_all", leaf, cut, axis_name, tiled)
+        out = _parted(leaf, cut, sizes, rest)
+        if len(names) == 1:
+            out = AllToAll(names[0], sizes[0], cut, to)(out)
+        else:  # by way of the end, so that axes to be cut stay where they are
+            for name, size in zip(names, sizes):
+                out = AllToAll(name, size, cut, out.ndim - 1)(out)
+            for _ in names:
+                out = moveaxis(out, out.ndim - 1, to)
+        return _merged(out, to, len(names) + tiled)
 
     return tree_map(one, x)
 

@@ -330,7 +330,24 @@ def _check_axes(op: DotGeneral, x: Aval, y: Aval) -> None:
 
 
 def _promoted(x: Aval, y: Aval) -> Any:
-    return x.dtype if x.dtype == y.dtype else dtypes.promote(x.strong(), y.strong())[0]
+    """The common dtype of two operands; floats of eight bits, which elsewhere have none, meet too.
+
+    They give way to all other inexact dtypes, and of two of them the one with the longer range
+    stays.
+    """
+    if x.dtype == y.dtype:
+        return x.dtype
+    small = [
+        d
+        for d in (x.dtype, y.dtype)
+        if dtypes.is_floating(d) and dtypes.itemsize_bits(d) <= 8
+    ]
+    inexact = [d for d in (x.dtype, y.dtype) if dtypes.is_inexact(d)]
+    if not small:
+        return dtypes.promote(x.strong(), y.strong())[0]
+    if len(small) < len(inexact):
+        return inexact[1] if inexact[0] in small else inexact[0]
+    return max(small, key=lambda d: float(dtypes.finfo(d).max))
 
 
 def sum_dtype(who: str, x: Aval, y: Aval, preferred: Any) -> Any:
@@ -363,6 +380,7 @@ def meet_dtypes(hlo: Any, x: Any, y: Any, out: Any) -> tuple[Any, Any, Any]:
     """Operands converted to one dtype, and the dtype of the result to ask XLA for."""
     dtype = _promoted(x.aval, y.aval)
     wider = dtypes.itemsize_bits(out) >= dtypes.itemsize_bits(dtype)
+    wide = dtypes.itemsize_bits(dtype) > 8
     same_kind = any(is_kind(dtype) and is_kind(out) for is_kind in _KINDS)
     packed = (
         dtypes.itemsize_bits(dtype) < 8 and dtypes.is_integer(dtype) and dtype != out
@@ -371,6 +389,10 @@ def meet_dtypes(hlo: Any, x: Any, y: Any, out: Any) -> tuple[Any, Any, Any]:
         not same_kind or packed
     ):  # XLA cannot widen several elements to a byte within a product
         dtype = out
+    elif x.dtype != y.dtype and dtypes.is_floating(dtype) and not wide:
+        # no float of eight bits holds another kind of them
+        single = np.dtype(np.float32)
+        return hlo.convert(x, single), hlo.convert(y, single), single
     x, y = hlo.convert(x, dtype), hlo.convert(y, dtype)
     return x, y, out if wider or not same_kind else dtype
 
@@ -574,6 +596,8 @@ def blas_ready(x: Any) -> Any:
 def axis_pairs(who: str, axes: Any) -> AxisPairs:
     try:
         x, y = axes
+        if isinstance(x, int) and isinstance(y, int):
+            return (x,), (y,)
         return integers(x), integers(y)
     except (TypeError, ValueError):
         raise TypeError(

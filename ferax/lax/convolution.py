@@ -32,6 +32,7 @@ from ferax.core.tracing import to_array
 from ferax.errors import public
 from ferax.lax import contraction
 from ferax.lax.contraction import PrecisionLike
+from ferax.lax.operands import batch_of_none
 from ferax.lax.shape import integers, refuse_sharding, rev
 
 __all__ = [
@@ -131,6 +132,8 @@ class ConvGeneralDilated(Multilinear):
         return [None, basis.convert(_transpose_rhs(self, ct, x, w), w.dtype)]
 
     def batch(self, axis: Any, args: Any, dims: Any) -> tuple[list[Any], list[int]]:
+        if not axis.size:
+            return batch_of_none(self, args, dims)
         (x, w), (dx, dw) = args, dims
         (n, c, *_), (o, *_), (out_n, out_o, *_) = self.dimension_numbers
         features, batches = self.feature_group_count, self.batch_group_count
@@ -512,6 +515,11 @@ def conv_general_permutations(dimension_numbers: Sequence[str]) -> tuple[Any, An
     >>> lax.conv_general_permutations(("NHWC", "HWIO", "NCHW"))
     ((0, 3, 1, 2), (3, 2, 0, 1), (0, 1, 2, 3))
     """
+    if np.ndim(dimension_numbers) != 1 or len(dimension_numbers) != 3:
+        raise TypeError(
+            "convolution: dimension_numbers must be three strings; got "
+            f"{dimension_numbers!r}"
+        )
     lhs, rhs, out = dimension_numbers
     for spec, first, second in ((lhs, "N", "C"), (rhs, "O", "I"), (out, "N", "C")):
         if (
@@ -547,6 +555,10 @@ def padtype_to_pads(
     [(0, 1), (1, 1)]
     """
     name = getattr(padding, "name", padding)
+    if not isinstance(name, str):
+        raise TypeError(
+            f"padtype_to_pads: padding must be 'VALID', 'SAME' or 'SAME_LOWER'; got {padding!r}"
+        )
     sizes, windows, strides = map(integers, (in_shape, window_shape, window_strides))
     return list(shapes.window_padding(sizes, windows, strides, name, "padtype_to_pads"))
 
@@ -851,9 +863,11 @@ def conv_transpose(
     if isinstance(padding, str):
         pads = [_transposed_pads(k, s, padding) for k, s in zip(windows, strides)]
     elif use_consistent_padding:
-        pads = [(k - 1 - lo, k - 1 - hi) for k, (lo, hi) in zip(windows, padding)]
+        pads = [
+            (k - 1 - lo, k - 1 - hi) for k, (lo, hi) in zip(windows, _pads(padding))
+        ]
     else:
-        pads = list(padding)
+        pads = list(_pads(padding))
     if transpose_kernel:
         o, i, *places = numbers.rhs_spec
         w = rev(w, tuple(places))
@@ -901,6 +915,11 @@ def conv_general_dilated_patches(
     """
     x = to_array(lhs, "conv_general_dilated_patches", "lhs")
     window = integers(filter_shape)
+    if len(window) != x.ndim - 2:
+        raise ValueError(
+            f"conv_general_dilated_patches: filter_shape must have a size for each of the "
+            f"{x.ndim - 2} spatial axes of lhs {x.aval.short()}; got {window}"
+        )
     numbers = conv_dimension_numbers(x.shape, (0,) * x.ndim, dimension_numbers)
     channels, terms = x.shape[numbers.lhs_spec[1]], shapes.size(window)
     kernel = np.tile(np.eye(terms, dtype=dtypes.carrier(x.dtype)), (channels, 1))

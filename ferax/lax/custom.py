@@ -28,7 +28,7 @@ from ferax.transforms.arguments import (
 )
 from ferax.transforms.batching import Axis, batch_flat, batch_jaxpr, to_front
 from ferax.transforms.forward import jvp_flat
-from ferax.tree_util import flatten, tree_map, unflatten
+from ferax.tree_util import Partial, flatten, flatten_prefix, tree_map, unflatten
 
 
 class _CustomCall(Primitive, family=True, interned=False):
@@ -366,6 +366,37 @@ def _shown(t: Any, symbolic: bool) -> Any:
     return instantiate(t)
 
 
+def signature_of(fun: Callable[..., Any]) -> inspect.Signature | None:
+    """The signature of a function, None where there is none, as of some builtins."""
+    try:
+        return inspect.signature(fun)
+    except (TypeError, ValueError):
+        return None
+
+
+def positional(
+    label: str,
+    signature: inspect.Signature | None,
+    args: Sequence[Any],
+    kwargs: dict[str, Any],
+) -> tuple[Any, ...]:
+    """All arguments of a call by position, those that it leaves out with their defaults."""
+    if signature is None:
+        raise TypeError(f"{label}: it has no signature; pass its arguments by position")
+    try:
+        bound = signature.bind(*args, **kwargs)
+    except TypeError as error:
+        raise TypeError(f"{label}: {error}") from None
+    bound.apply_defaults()
+    if not bound.kwargs:
+        return bound.args
+    if kwargs:
+        raise NotImplementedError(
+            f"{label}: keyword-only arguments of functions with custom rules"
+        )
+    return tuple(args)
+
+
 class _Custom:
     """What custom_jvp and custom_vjp share: arguments by name, non-differentiable ones apart."""
 
@@ -389,12 +420,15 @@ class _Custom:
             if isinstance(nondiff_argnames, str)
             else nondiff_argnames
         )
-        try:
-            self.signature: inspect.Signature | None = inspect.signature(fun)
-        except (TypeError, ValueError):
-            self.signature = None
+        self.signature = signature_of(fun)
         if names and self.signature:
             parameters = list(self.signature.parameters)
+            for n in names:
+                if n not in parameters:
+                    raise ValueError(
+                        f"{type(self).__name__}: nondiff_argnames names {n!r}, but the parameters "
+                        f"of {self.label} are {', '.join(parameters)}"
+                    )
             nums = (*nums, *[parameters.index(n) for n in names])
         self.nondiff = tuple(sorted(set(nums)))
 
@@ -407,17 +441,12 @@ class _Custom:
     def split(self, args: Sequence[Any], kwargs: dict[str, Any]) -> tuple[Any, ...]:
         """(positional arguments, differentiable ones, the others)."""
         if kwargs or self.signature:
-            try:
-                bound = self.signature.bind(*args, **kwargs)  # type: ignore[union-attr]
-                bound.apply_defaults()
-                if not bound.kwargs:
-                    args = bound.args
-                elif kwargs:
-                    raise NotImplementedError(
-                        f"{self.label}: keyword-only arguments of functions with custom derivatives"
-                    )
-            except TypeError as error:
-                raise TypeError(f"{self.label}: {error}") from None
+            args = positional(self.label, self.signature, args, kwargs)
+        if self.nondiff and self.nondiff[-1] >= len(args):
+            raise ValueError(
+                f"{self.label}: nondiff_argnums names positional argument {self.nondiff[-1]}, but "
+                f"the call has {len(args)}"
+            )
         nondiff = {i % len(args) for i in self.nondiff} if args else set()
         return (
             tuple(args),
@@ -476,6 +505,7 @@ class custom_jvp(_Custom):
         With `symbolic_zeros` tangents that are zero come as `SymbolicZero`s, and may be given back
         so.
         """
+        check_callable(f"{self.label}.defjvp", jvp)
         self.rule = jvp
         self.symbolic_zeros = symbolic_zeros
         return jvp
@@ -597,6 +627,8 @@ class custom_vjp(_Custom):
         say whether they are differentiated by; cotangents that are zero come as `SymbolicZero`s,
         and may be given back so. `optimize_remat` is accepted: nothing is to be gained.
         """
+        for rule in (fwd, bwd):
+            check_callable(f"{self.label}.defvjp", rule)
         self.fwd, self.bwd = fwd, bwd
         self.symbolic_zeros = symbolic_zeros
 
@@ -671,12 +703,12 @@ class custom_vjp(_Custom):
             )
         flat: list[Any] = []
         for arg, ct in zip(dynamic, answer):
-            leaves, t = flatten(arg)
+            leaves = flatten(arg)[0]
             if ct is None or type(ct) is SymbolicZero:
                 flat += [Zero(to_array(x).aval.tangent()) for x in leaves]
                 continue
-            ct_leaves, ct_tree = flatten(ct)
-            if ct_tree != t:
+            ct_leaves = _cotangent_leaves(ct, arg)
+            if ct_leaves is None:
                 raise TypeError(
                     f"the backward rule of {self.label} must return cotangents with the structure "
                     "of the arguments; "
@@ -688,9 +720,31 @@ class custom_vjp(_Custom):
         return flat
 
 
+def _cotangent_leaves(ct: Any, arg: Any) -> list[Any] | None:
+    """The leaves of a cotangent of `arg`, in which None stands for any part that is zero.
+
+    None if the structures differ.
+    """
+    leaves, tree = flatten(ct)
+    if tree == flatten(arg)[1]:
+        return leaves
+    try:
+        kept = tree_map(
+            lambda c, a: None if c is None else a, ct, arg, is_leaf=lambda c: c is None
+        )
+    except (TypeError, ValueError):
+        return None
+    same = flatten(kept)[1] == tree
+    return flatten_prefix(ct, arg, "cotangents") if same else None
+
+
 def _fit_cotangent(label: str, x: Any, ct: Any) -> Any:
     want = to_array(x).aval.tangent()
-    if type(ct) in (Zero, SymbolicZero) or want.dtype.name.startswith("void"):
+    if (
+        ct is None
+        or type(ct) in (Zero, SymbolicZero)
+        or want.dtype.name.startswith("void")
+    ):
         return Zero(want)
     ct = to_array(ct)
     if ct.shape != want.shape:
@@ -774,24 +828,37 @@ def custom_gradient(fun: Callable[..., Any]) -> Callable[..., Any]:
     Array(3., dtype=float32, weak_type=True)
     """
 
+    check_callable("custom_gradient", fun)
+
+    def called(*args: Any) -> tuple[Any, Any]:
+        answer = fun(*args)
+        if not isinstance(answer, (tuple, list)) or len(answer) != 2:
+            raise TypeError(
+                f"custom_gradient: {name_of(fun)} must return a pair (result, pull-back); it "
+                f"returned {type(answer).__name__}"
+            )
+        check_callable("custom_gradient: the pull-back", answer[1])
+        return answer[0], answer[1]
+
     @custom_vjp
     def wrapped(*args: Any) -> Any:
-        return fun(*args)[0]
-
-    pulls: list[Any] = []
+        return called(*args)[0]
 
     def forward(*args: Any) -> Any:
-        out, pull = fun(*args)
+        out, pull = called(*args)
         leaves, tree = flatten(out)
         avals = [to_array(x).aval.tangent() for x in leaves]
         call = FlatCall("custom_gradient", lambda *cts: pull(unflatten(tree, cts)))
         jaxpr, consts = stage(call, avals, "the pull-back")
-        pulls[:] = [(jaxpr.closed(), call.tree)]
-        return out, consts
+        closed = jaxpr.closed()
 
-    def backward(consts: Any, ct: Any) -> Any:
-        jaxpr, tree = pulls[0]
-        answer = unflatten(tree, eval_jaxpr(jaxpr, (), [*consts, *flatten(ct)[0]]))
+        def pulled(*values: Any) -> Any:
+            return unflatten(call.tree, eval_jaxpr(closed, (), values))
+
+        return out, Partial(pulled, *consts)
+
+    def backward(pull: Any, ct: Any) -> Any:
+        answer = pull(*flatten(ct)[0])
         return answer if isinstance(answer, tuple) else (answer,)
 
     wrapped.defvjp(forward, backward)

@@ -18,6 +18,7 @@ from ferax.core.jaxpr import Jaxpr, eval_jaxpr, stage
 from ferax.core.primitive import Primitive, cannot
 from ferax.core.tracing import state, to_array
 from ferax.errors import public
+from ferax.lax.custom import positional, signature_of
 from ferax.lax.scanning import scan
 from ferax.transforms.arguments import FlatCall, check_callable, name_of
 from ferax.transforms.batching import Axis, batch_jaxpr, to_front
@@ -177,7 +178,8 @@ class custom_vmap:
     """A function with its own rule for vmap.
 
     Args:
-      fun: function of arrays (or pytrees of them), without keyword-only arguments.
+      fun: function of arrays (or pytrees of them), without keyword-only arguments. Arguments
+        given by keyword reach the rule by position.
 
     `def_vmap(rule)` sets rule(axis_size, in_batched, *args) -> (result, out_batched): mapped
     arguments come with the mapped axis in front; `in_batched` and `out_batched` are bools in
@@ -213,9 +215,7 @@ class custom_vmap:
     @public
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if kwargs:
-            raise NotImplementedError(
-                f"{self.label}: keyword arguments of functions with a custom vmap rule"
-            )
+            args = positional(self.label, signature_of(self.fun), args, kwargs)
         if state.trace is None:
             return self.fun(*args)
         leaves, tree = flatten(args)

@@ -214,7 +214,7 @@ def _usable(names: dict[str, Any], module: dict[str, Any]) -> dict[str, Any]:
 
 
 def _alive(x: Any) -> Any:
-    return repr(x) if isinstance(x, Tracer) and not x.trace.alive else x
+    return repr(x) if isinstance(x, Tracer) and not x.owner.alive else x
 
 
 @public

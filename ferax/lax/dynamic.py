@@ -32,6 +32,7 @@ from ferax.lax.indexing import (
     gather,
     scatter,
 )
+from ferax.lax.operands import batch_of_none
 from ferax.lax.shape import concatenate, inserted, integers, scalar_like, slice_of
 
 __all__ = [
@@ -115,6 +116,8 @@ class DynamicSlice(Structural):
         return [whole, *(None for _ in starts)]
 
     def batch(self, axis: Any, args: Any, dims: Any) -> tuple[list[Any], list[int]]:
+        if not axis.size:
+            return batch_of_none(self, args, dims)
         (x, *starts), (dx, *ds) = args, dims
         if all(d is None for d in ds):
             first = np.zeros((), starts[0].dtype if starts else np.int32)
@@ -177,6 +180,8 @@ class DynamicUpdateSlice(Structural):
         return answers
 
     def batch(self, axis: Any, args: Any, dims: Any) -> tuple[list[Any], list[int]]:
+        if not axis.size:
+            return batch_of_none(self, args, dims)
         (x, update, *starts), (dx, du, *ds) = args, dims
         rank = len(starts)
         x = _leading(axis, x, dx)
@@ -239,9 +244,14 @@ def start_arrays(
             f"{len(starts)}"
         )
     allowed = (negative,) * x.ndim if isinstance(negative, bool) else tuple(negative)
+    if len(allowed) != x.ndim:
+        raise ValueError(
+            f"{who}: allow_negative_indices must be a bool, or one for each of the {x.ndim} axes "
+            f"of {x.aval.short()}; got {negative!r}"
+        )
     found = [
         _start(who, s, n, axis, a)
-        for axis, (s, n, a) in enumerate(zip(starts, x.shape, allowed, strict=True))
+        for axis, (s, n, a) in enumerate(zip(starts, x.shape, allowed))
     ]
     kinds = {s.dtype for s in found if type(s) is not int}
     dtype = kinds.pop() if kinds else _INT32

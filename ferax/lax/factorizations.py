@@ -41,6 +41,7 @@ from ferax.lax.matrices import (
     identity,
     matrix_operand,
     on_diagonal,
+    through_single,
     times,
     transposed,
     triangle,
@@ -187,6 +188,7 @@ def folded(b: Any, d: int, columns: int) -> tuple[Any, Any, int]:
 
 
 @public
+@through_single
 def triangular_solve(
     a: Any,
     b: Any,
@@ -200,7 +202,8 @@ def triangular_solve(
     """X with op(a) X = b (`left_side`) or X op(a) = b, for triangular a.
 
     Args:
-      a: floating or complex, (…, n, n); only one triangle is read.
+      a: floating or complex, (…, n, n); only one triangle is read. 16-bit floats are solved for
+        in float32.
       b: the same dtype, (…, n, m), (…, m, n) if not `left_side`, or (…, n).
       left_side: see above.
       lower: a is lower (else upper) triangular.
@@ -316,6 +319,7 @@ def symmetrized(x: Any) -> Any:
 
 
 @public
+@through_single
 def cholesky_update(r_matrix: Any, w_vector: Any) -> Any:
     """The upper triangular factor of RᵀR + w wᵀ, for upper triangular R.
 
@@ -1008,6 +1012,7 @@ def tridiagonal_solve(
 
 
 @public
+@through_single
 def symmetric_product(
     a_matrix: Any,
     c_matrix: Any,

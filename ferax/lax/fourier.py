@@ -65,6 +65,10 @@ class Fft(Linear):
                 f"got {x.short()}"
             )
         lead = x.shape[: x.ndim - len(lengths)]
+        if kind is FftType.RFFT and not lengths[-1]:
+            raise ValueError(
+                f"fft: RFFT needs at least one element along the last axis; got {x.short()}"
+            )
         if kind is FftType.RFFT:
             return [Aval((*lead, *halved), dtypes.to_complex(x.dtype))]
         if kind is FftType.IRFFT:
@@ -74,6 +78,9 @@ class Fft(Linear):
     def numpy(self, x: Any) -> list[Any]:
         rank = len(self.fft_lengths)
         axes = tuple(range(-rank, 0))
+        if 0 in self.fft_lengths:
+            (out,) = self.abstract(Aval(x.shape, x.dtype))
+            return [np.zeros(out.shape, out.dtype)]
         if self.fft_type is FftType.FFT:
             return [np.fft.fft(x) if rank == 1 else np.fft.fftn(x, axes=axes)]
         if self.fft_type is FftType.IFFT:

@@ -47,7 +47,16 @@ def _check_like(
         )
     for a, b in zip(avals, like):
         if a.shape != b.shape or a.dtype != b.dtype:
-            raise TypeError(f"{who}: {what} must return {b.short()}; got {a.short()}")
+            error = ValueError if a.shape != b.shape else TypeError
+            raise error(f"{who}: {what} must return {b.short()}; got {a.short()}")
+
+
+def _leaves_like(who: str, what: str, value: Any, tree: Any, avals: Any) -> list[Any]:
+    """The leaves of what a function returned, checked."""
+    leaves, found = flatten(value)
+    leaves = [to_array(x, who) for x in leaves]
+    _check_like(who, what, found, [x.aval for x in leaves], tree, avals)
+    return leaves
 
 
 # -- linear functions with their transposes --------------------------------------------------
@@ -339,8 +348,9 @@ def custom_linear_solve(
       x, in the structure of `b`; (x, auxiliary results) if `has_aux`.
 
     Raises:
-      TypeError: a function returns another structure, shape or dtype than `b` has; or reverse
-        mode without `transpose_solve` and `symmetric`.
+      ValueError: a function returns another shape than `b` has.
+      TypeError: a function returns another structure or dtype than `b` has; or reverse mode
+        without `transpose_solve` and `symmetric`.
 
     >>> import ferax
     >>> from ferax import lax
@@ -421,7 +431,8 @@ def custom_root(
       x; (x, auxiliary results) if `has_aux`.
 
     Raises:
-      TypeError: `f` or `solve` returns another structure or shape than `initial_guess` has.
+      ValueError: `f`, `solve` or `tangent_solve` returns another shape than `initial_guess` has.
+      TypeError: one of them returns another structure or dtype.
 
     >>> import ferax, ferax.numpy as jnp
     >>> from ferax import lax
@@ -440,9 +451,7 @@ def custom_root(
     def solved(value: Any) -> Any:
         out = solve(f, value)
         x, aux = split_aux(f"{who}: solve", out) if has_aux else (out, None)
-        leaves, x_tree = flatten(x)
-        leaves = [to_array(leaf, who) for leaf in leaves]
-        _check_like(who, "solve", x_tree, [leaf.aval for leaf in leaves], tree, avals)
+        leaves = _leaves_like(who, "solve", x, tree, avals)
         trees.append(flatten(aux)[1])
         return leaves, aux
 
@@ -478,8 +487,8 @@ def custom_root(
             return unflatten(tree, [instantiate(p) for p in pushed])
 
         right = [neg(instantiate(m)) for m in moved]
-        answer = flatten(tangent_solve(along, unflatten(tree, right)))[0]
-        return outs, [to_array(a, who) for a in answer] + rest
+        answer = tangent_solve(along, unflatten(tree, right))
+        return outs, _leaves_like(who, "tangent_solve", answer, tree, avals) + rest
 
     outs = root(*f_consts, *run_consts, *guess)
     x = unflatten(tree, outs[: len(avals)])

@@ -32,6 +32,7 @@ from ferax.core.avals import Aval, LinearInput, Shape, Zero
 from ferax.core.basis import (
     ANY,
     NUMERIC,
+    ORDERED,
     Kinds,
     add,
     instantiate,
@@ -43,7 +44,9 @@ from ferax.core.basis import (
 from ferax.core.primitive import Primitive
 from ferax.core.tracing import to_array
 from ferax.errors import public
-from ferax.lax.elementwise import div, eq, lt
+from ferax.lax.arithmetic import MAX, MIN
+from ferax.lax.elementwise import div, eq, lt, rem
+from ferax.lax.operands import batch_of_none
 from ferax.lax.shape import Iota, concatenate, integers
 from ferax.lax.windows import (
     CLIP,
@@ -317,6 +320,8 @@ class Gather(Indexed):
         return [op(basis.zeros(x.shape, ct.dtype), indices, ct), None]
 
     def batch(self, axis: Any, args: Any, dims: Any) -> tuple[list[Any], list[int]]:
+        if not axis.size:
+            return batch_of_none(self, args, dims)
         (x, indices), (dx, di) = args, dims
         numbers, sizes = self.dimension_numbers, self.slice_sizes
         mapped_x, mapped_i = dx is not None, di is not None
@@ -530,20 +535,30 @@ class ScatterFamily(Indexed, family=True):
         numbers = _numbers_text(
             "scatter", _SCATTER_NAMES, self.dimension_numbers, indices.ndim - 1
         )
-        if self.combiner is None:
-            scalar = Aval((), x.dtype)
-            region = hlo.region([scalar, scalar], lambda old, new: [new])
-        else:
-            region = hlo.combiner(self.combiner, x.dtype)
         attrs = (
             f"indices_are_sorted = {_flag(self.indices_are_sorted)}, "
             f"scatter_dimension_numbers = {numbers}, unique_indices = {_flag(self.unique_indices)}"
         )
         return [
-            hlo.emit("scatter", (x, indices, updates), hlo.out[0], attrs, (region,))
+            hlo.emit(
+                "scatter",
+                (x, indices, updates),
+                hlo.out[0],
+                attrs,
+                (self.combination(hlo, x.dtype),),
+            )
         ]
 
+    def combination(self, hlo: Any, dtype: Any) -> str:
+        """The region that combines an element with an update."""
+        if self.combiner is not None:
+            return hlo.combiner(self.combiner, dtype)  # type: ignore[no-any-return]
+        scalar = Aval((), dtype)
+        return hlo.region([scalar, scalar], lambda old, new: [new])  # type: ignore[no-any-return]
+
     def batch(self, axis: Any, args: Any, dims: Any) -> tuple[list[Any], list[int]]:
+        if not axis.size:
+            return batch_of_none(self, args, dims)
         (x, indices, updates), (dx, di, du) = args, dims
         mapped_i = di is not None
         op = type(self)(
@@ -774,16 +789,19 @@ class ScatterMul(ScatterFamily):
         return [None, None, mul(read(ct, indices), self.others(x, indices, updates))]
 
 
-_COMPARED = Kinds(
-    "bool, integer or floating",
-    lambda d: not dtypes.is_complex(d) and not dtypes.is_key(d),
-)
-
-
 class ScatterExtremum(ScatterFamily, family=True):
     """y = the extremum of windows of x and updates; ties share the derivative equally."""
 
-    accepts = _COMPARED
+    accepts = ORDERED
+    chosen: ClassVar[Any]  # of two scalars, also of complex ones
+
+    def combination(self, hlo: Any, dtype: Any) -> str:
+        if not dtypes.is_complex(dtype):
+            return super().combination(hlo, dtype)
+        scalar = Aval((), dtype)
+        return hlo.region(  # type: ignore[no-any-return]
+            [scalar, scalar], lambda old, new: hlo.inline(self.chosen, old, new)
+        )
 
     def jvp(self, primals: Any, tangents: Any) -> tuple[list[Any], list[Any]]:
         (x, indices, updates), (tx, _, tu) = primals, tangents
@@ -813,14 +831,14 @@ class ScatterMin(ScatterExtremum):
     """y = min(x, updates) on windows of x."""
 
     name = "scatter-min"
-    combiner, ufunc = "minimum", np.minimum
+    combiner, ufunc, chosen = "minimum", np.minimum, MIN
 
 
 class ScatterMax(ScatterExtremum):
     """y = max(x, updates) on windows of x."""
 
     name = "scatter-max"
-    combiner, ufunc = "maximum", np.maximum
+    combiner, ufunc, chosen = "maximum", np.maximum, MAX
 
 
 # -- public ----------------------------------------------------------------------------------
@@ -893,6 +911,10 @@ def gather(
         parsed,
         fill,
     )
+    if 0 in indices.shape[:-1] and 0 in x.shape and len(op.slice_sizes) == x.ndim:
+        # nothing is read, so that windows need not fit into an operand without elements
+        _check_numbers("gather", numbers, x.aval, indices.aval, numbers._fields)
+        return basis.zeros(op.result_shape(indices.shape), x.dtype)
     return op(x, indices)
 
 
@@ -1098,7 +1120,8 @@ def scatter_max(
 def index_take(src: Any, idxs: Any, axes: Sequence[int]) -> Any:
     """The slices of an array at the index arrays `idxs`, one (n,) for each of `axes`.
 
-    Negative indices count from the end. The result has the n slices along its axis 0.
+    Indices count modulo the size of their axis, so that negative ones count from the end. The
+    result has the n slices along its axis 0.
 
     >>> import ferax.numpy as jnp
     >>> from ferax import lax
@@ -1110,6 +1133,9 @@ def index_take(src: Any, idxs: Any, axes: Sequence[int]) -> Any:
     columns = []
     for index, a in zip(idxs, axes, strict=True):
         i = to_array(index, "index_take", "idxs")
+        if i.dtype.itemsize < 4:  # the size may not fit
+            i = basis.convert(i, np.dtype(np.int32))
+        i = rem(i, max(x.shape[a], 1))
         if dtypes.is_signed(i.dtype):
             i = select(lt(i, 0), add(i, x.shape[a]), i)
         columns.append(basis.expand_dims(i, (i.ndim,)))

@@ -643,9 +643,10 @@ def digamma(m: Any, x: Any) -> Any:
 
 
 def zeta(m: Any, s: Any, q: Any) -> Any:
-    """ζ(s, q), infinite at its poles q = 0, -1, -2, …, at some of which XLA has nan."""
+    """ζ(s, q): infinite at its poles q = 0, -1, -2, …, and 0 at ∞, where XLA has nan."""
     pole = (q <= 0.0) & (m.floor(q) == q) & (s > 1.0)
-    return m.where(pole, math.inf, m.zeta(s, q))
+    value = m.where((q == math.inf) & (s > 1.0), 0.0, m.zeta(s, q))
+    return m.where(pole, math.inf, value)
 
 
 def zeta_sum(m: Any, s: Any, q: Any) -> Any:

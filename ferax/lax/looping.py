@@ -16,6 +16,7 @@ from ferax.config import config
 from ferax.core.array import Concrete
 from ferax.core.avals import Aval, Zero
 from ferax.core.basis import (
+    convert,
     instantiate,
     moveaxis,
     reduce_sum,
@@ -29,7 +30,13 @@ from ferax.core.tracing import to_array
 from ferax.errors import public
 from ferax.lax.bodies import permuted, run_operation, trace_body
 from ferax.lax.reversible import linearize_while
-from ferax.lax.scanning import check_carry, promote_weak, scan
+from ferax.lax.scanning import (
+    check_carry,
+    leading_size,
+    promote_weak,
+    scan,
+    strengthened,
+)
 from ferax.lax.shape import concatenate
 from ferax.shapes import canonical_axis
 from ferax.transforms.arguments import check_callable, name_of
@@ -263,7 +270,7 @@ def while_loop(
             value = body_fun(value)
         return value
     arguments = flatten((init_val,))[1]
-    for _ in range(2):
+    while True:
         avals = [x.aval for x in leaves]
         body = trace_body("while_loop", body_fun, arguments, avals)
         promoted = promote_weak(leaves, body.out_avals) if body.tree == tree else None
@@ -280,14 +287,16 @@ def while_loop(
     )
     test = trace_body("while_loop", cond_fun, arguments, [x.aval for x in leaves])
     if (
-        len(test.out_avals) != 1
+        not test.tree.is_leaf()
         or test.out_avals[0].shape
         or not dtypes.is_bool(test.out_avals[0].dtype)
     ):
         got = ", ".join(a.short() for a in test.out_avals)
+        got = got if test.tree.is_leaf() else f"the structure {test.tree} of {got}"
         raise TypeError(
             f"while_loop: {name_of(cond_fun)} must return one bool scalar; it returned {got}"
         )
+    leaves = strengthened(leaves, body.out_avals)
     op = While(test.jaxpr, body.jaxpr, len(test.consts), len(body.consts))
     return unflatten(tree, op.bind(*test.consts, *body.consts, *leaves))
 
@@ -369,10 +378,13 @@ def map(f: Callable[[Any], Any], xs: Any, *, batch_size: int | None = None) -> A
     Args:
       f: function of one slice.
       xs: a pytree of arrays with one leading axis size.
-      batch_size: how many slices are done at once by `vmap`.
+      batch_size: how many slices are done at once by `vmap`; one if it is None or 0.
 
     Returns:
       The results, stacked along a leading axis.
+
+    Raises:
+      ValueError: leading axes differ, or there are none, or `batch_size` is negative.
 
     >>> import ferax.numpy as jnp
     >>> from ferax import lax
@@ -380,11 +392,13 @@ def map(f: Callable[[Any], Any], xs: Any, *, batch_size: int | None = None) -> A
     Array([1, 2, 3], dtype=int32)
     """
     check_callable("map", f)
-    if batch_size is None:
+    if not batch_size:
         return scan(lambda _, x: (None, f(x)), None, xs)[1]
     leaves, tree = flatten(xs)
     leaves = [to_array(x, "map", "a leaf of xs") for x in leaves]
-    n = leaves[0].shape[0]
+    if batch_size < 0:
+        raise ValueError(f"map: batch_size must be positive; got {batch_size}")
+    n = leading_size("map", leaves, tree)
     whole = n // batch_size * batch_size
     chunks = unflatten(
         tree,
@@ -450,6 +464,8 @@ def associative_scan(
     out = _prefixes(combine, leaves, axis)
     if reverse:
         out = [_flip(x, axis) for x in out]
+    if leaves[0].shape[axis] > 1:  # put together of parts, which no Python number is
+        out = [convert(x, x.dtype) for x in out]
     return unflatten(tree, out)
 
 

@@ -7,6 +7,8 @@ simply becomes the first of them.
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import numpy as np
@@ -68,6 +70,23 @@ def matrix_operand(who: str, x: Any, square: bool = False) -> Any:
         x = basis.convert(x, dtypes.canonical(np.dtype(np.float64)))
     check_matrix(who, x, square)
     return x
+
+
+_HALVES = frozenset(map(np.dtype, (np.float16, dtypes.bfloat16)))
+
+
+def through_single(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A function of two arrays that takes 16-bit floats, too, and computes in float32."""
+
+    @functools.wraps(function)
+    def run(a: Any, b: Any, **options: Any) -> Any:
+        dtype = getattr(a, "dtype", None)
+        if dtype not in _HALVES or getattr(b, "dtype", None) != dtype:
+            return function(a, b, **options)
+        wide = [basis.convert(to_array(v), np.dtype(np.float32)) for v in (a, b)]
+        return basis.convert(function(*wide, **options), dtype)
+
+    return run
 
 
 # -- functions of matrices -------------------------------------------------------------------

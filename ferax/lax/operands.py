@@ -7,6 +7,7 @@ they are scalars. Python numbers take the dtype of the array they meet, if that 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -94,6 +95,24 @@ def pair(who: str, x: Any, y: Any) -> Any:
 def narrowed(y: Any, x: Any) -> Any:
     """A ufunc's result in the dtype of its operand: of 4-bit integers NumPy makes int8."""
     return y if y.dtype == x.dtype else y.astype(x.dtype)
+
+
+def batch_of_none(
+    op: Any, args: Sequence[Any], dims: Sequence[int | None]
+) -> tuple[list[Any], list[int]]:
+    """The batch rule of an operation that is mapped over no elements at all.
+
+    For operations whose general rule would make a window of a mapped axis, or groups of it: they
+    have at least one element.
+    """
+    avals = [
+        a.aval
+        if d is None
+        else a.aval.update(shape=a.shape[:d] + a.shape[d + 1 :], weak_type=False)
+        for a, d in zip(args, dims)
+    ]
+    outs = op.infer(tuple(avals))
+    return [basis.zeros((0, *y.shape), y.dtype) for y in outs], [0] * len(outs)
 
 
 def scalar(value: Any, x: Any) -> Any:

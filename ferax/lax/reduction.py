@@ -107,6 +107,8 @@ class _DiscreteFold(_Fold, family=True):
 
 
 def _axes(who: str, x: Any, axes: Any) -> tuple[int, ...]:
+    if isinstance(axes, int):
+        raise TypeError(f"{who}: axes must be a sequence of integers; got {axes}")
     return _sorted_axes(who, tuple(axes), x.ndim)
 
 

@@ -22,7 +22,7 @@ from ferax.transforms.batching import batch_jaxpr
 from ferax.transforms.forward import jvp_jaxpr
 from ferax.transforms.reverse import backward_pass, linearize_jaxpr
 from ferax.transforms.staging import resolve_arguments
-from ferax.tree_util import flatten, unflatten
+from ferax.tree_util import flatten, tree_map, unflatten
 
 # -- what policies answer --------------------------------------------------------------------
 
@@ -384,5 +384,13 @@ class Name(Primitive):
 
 @public
 def checkpoint_name(x: Any, name: str) -> Any:
-    """`x`, named for the policies of `checkpoint`."""
-    return Name(name)(to_array(x, "checkpoint_name"))
+    """`x`, an array or a pytree of them, named for the policies of `checkpoint`.
+
+    >>> import ferax, ferax.numpy as jnp
+    >>> from ferax.ad_checkpoint import checkpoint_name
+    >>> f = lambda x: jnp.sin(checkpoint_name(jnp.sin(x), "inner"))
+    >>> kept = ferax.checkpoint_policies.save_only_these_names("inner")
+    >>> ferax.grad(ferax.checkpoint(f, policy=kept))(0.0)
+    Array(1., dtype=float32, weak_type=True)
+    """
+    return tree_map(lambda leaf: Name(name)(to_array(leaf, "checkpoint_name")), x)

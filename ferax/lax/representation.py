@@ -343,7 +343,7 @@ class Real(LinearUnary):
         return [x.real]
 
     def transpose(self, cts: Any, args: Any) -> list[Any]:
-        return [COMPLEX(cts[0], scalar(0, cts[0]))]
+        return [COMPLEX(cts[0], basis.zeros((), cts[0].dtype))]
 
 
 class Imag(LinearUnary):
@@ -358,7 +358,7 @@ class Imag(LinearUnary):
         return [x.imag]
 
     def transpose(self, cts: Any, args: Any) -> list[Any]:
-        return [COMPLEX(scalar(0, cts[0]), basis.neg(cts[0]))]
+        return [COMPLEX(basis.zeros((), cts[0].dtype), basis.neg(cts[0]))]
 
 
 class Conj(LinearUnary):

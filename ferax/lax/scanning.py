@@ -503,7 +503,7 @@ def scan(
     >>> import ferax.numpy as jnp
     >>> from ferax import lax
     >>> lax.scan(lambda total, x: (total + x, total), 0, jnp.arange(4))
-    (Array(6, dtype=int32), Array([0, 0, 1, 3], dtype=int32))
+    (Array(6, dtype=int32), Array([0, 0, 1, 3], dtype=int32, weak_type=True))
     """
     if not callable(f):
         raise TypeError(f"scan needs a function of (carry, x); got {f!r}")

@@ -186,6 +186,8 @@ def broadcast(operand: Any, sizes: Sequence[int], *, out_sharding: Any = None) -
     x = to_array(operand, "broadcast")
     refuse_sharding("broadcast", out_sharding)
     sizes = integers(sizes)
+    if min(sizes, default=0) < 0:
+        raise ValueError(f"broadcast: sizes must not be negative; got {sizes}")
     dims = tuple(range(len(sizes), len(sizes) + x.ndim))
     return basis.broadcast_in_dim(x, sizes + x.shape, dims)
 
@@ -400,10 +402,10 @@ def full(
         raise TypeError(f"full: fill_value must be a scalar; got {value.aval.short()}")
     if dtype is not None:
         dtype = dtypes.requested(dtype, "full")
-        if state.trace is None and type(value) is Concrete and not dtypes.is_key(dtype):
-            return basis.full(shape, value.host()[()], dtype)
         if not dtypes.is_key(dtype):
             value = basis.convert(value, dtype)
+            if state.trace is None and type(value) is Concrete:
+                return basis.full(shape, value.host()[()], dtype)
     return basis.broadcast_in_dim(value, shape, ())
 
 

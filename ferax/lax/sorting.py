@@ -163,6 +163,13 @@ def _hlo_packed(hlo: Any, key: Any, axis: int) -> Any:
     return hlo.binary("or", high, hlo.iota(key.shape, _UINT64, axis))
 
 
+def _widened(x: np.ndarray) -> np.ndarray:
+    """Small floats as float32, which holds each exactly: NumPy has no fast sort for them, and
+    puts the nan of those that it does not know anywhere."""
+    small = dtypes.is_floating(x.dtype) and x.dtype.itemsize < 4
+    return x.astype(np.float32) if small else x
+
+
 # -- one array -----------------------------------------------------------------------------
 
 
@@ -177,10 +184,7 @@ class Sort(Primitive):
         return [x]
 
     def numpy(self, x: Any) -> list[Any]:
-        if dtypes.is_floating(x.dtype) and x.dtype.itemsize == 2:
-            # these have no fast sort of their own; every one is exactly a float32
-            return [np.sort(x.astype(np.float32), self.axis).astype(x.dtype)]
-        return [np.sort(x, self.axis)]
+        return [np.sort(_widened(x), self.axis).astype(x.dtype, copy=False)]
 
     def stablehlo(self, hlo: Any, x: Any) -> list[Any]:
         if dtypes.is_complex(x.dtype):
@@ -226,13 +230,14 @@ class ArgSort(Primitive):
 
     def numpy(self, *keys: Any) -> list[Any]:
         if len(keys) > 1:
-            return [np.lexsort(keys[::-1], self.axis).astype(np.int32)]
+            rows = [_widened(x) for x in keys[::-1]]
+            return [np.lexsort(rows, self.axis).astype(np.int32)]
         (x,) = keys
         n = x.shape[self.axis]
         if n >= _PACK and x.dtype.kind != "c" and _packable(8 * x.dtype.itemsize, n):
             packed = np.sort(_packed(_host_key(x), self.axis), self.axis)
             return [packed.astype(np.uint32).view(np.int32)]
-        return [np.argsort(x, self.axis, "stable").astype(np.int32)]
+        return [np.argsort(_widened(x), self.axis, "stable").astype(np.int32)]
 
     def stablehlo(self, hlo: Any, *operands: Any) -> list[Any]:
         keys = [key for x in operands for key in _hlo_keys(hlo, x)]

@@ -184,7 +184,7 @@ def eigh(
 
 
 def _subset(who: str, subset: tuple[int, int], size: int) -> tuple[int, int]:
-    start, stop = subset
+    start, stop = subset if isinstance(subset, (tuple, list)) else (-1, -1)
     if not 0 <= start < stop <= size:
         raise ValueError(
             f"{who}: subset_by_index must be (start, stop) with 0 <= start < stop <= {size}; got "

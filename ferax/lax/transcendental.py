@@ -74,8 +74,13 @@ class Tolerance:
     ulps: int = 0
 
     def __post_init__(self) -> None:
-        if self.atol < 0.0 or self.rtol < 0.0 or self.ulps < 0:
+        errors = (self.atol, self.rtol, self.ulps)
+        if not all(isinstance(e, (int, float, np.number)) for e in errors):
+            raise TypeError(f"Tolerance: errors must be numbers; got {self}")
+        if min(errors) < 0:
             raise ValueError(f"Tolerance: errors cannot be negative; got {self}")
+        if not any(errors):
+            raise ValueError("Tolerance: one of atol, rtol and ulps must be positive")
 
 
 Accuracy = Tolerance | AccuracyMode | None
@@ -139,6 +144,8 @@ class IntegerPow(Unary):
         return super().abstract(*avals)
 
     def numpy(self, x: Any) -> list[Any]:
+        if self.y == 0:
+            return [np.ones(x.shape, x.dtype)]
         if self.y == -1:
             return [np.reciprocal(x)]
         if not dtypes.is_floating(x.dtype):
@@ -197,6 +204,8 @@ def integer_pow(x: ArrayLike, y: int) -> Array:
     exponent: Any = y
     if isinstance(exponent, float) and exponent.is_integer():
         exponent = int(exponent)
+    if isinstance(exponent, float):
+        raise TypeError(f"integer_pow: y must be an integer; got {y}. See pow.")
     return IntegerPow(operator.index(exponent))(to_array(x, "integer_pow", "x"))
 
 
@@ -493,6 +502,10 @@ class Logistic(_Function):
     mnemonic = "logistic"
 
     def numpy(self, x: Any) -> list[Any]:
+        if dtypes.is_complex(x.dtype):  # 1 / (1 + ∞) is NaN
+            left = x.real < 0
+            e = np.exp(np.where(left, x, -x))
+            return [np.where(left, e, 1) / (1 + e)]
         wide = np.asarray(x, np.float32) if x.dtype.itemsize < 4 else x
         y = np.reciprocal(1 + np.exp(-wide))
         return [y if wide is x else np.asarray(y, x.dtype)]

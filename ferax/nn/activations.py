@@ -19,6 +19,7 @@ from ferax.lax.operands import scalar
 from ferax.lax.special import erfc
 from ferax.lax.transcendental import LOGISTIC
 from ferax.numpy.promoting import ArrayLike, inexact, numeric
+from ferax.shapes import canonical_axis
 
 _SELU_ALPHA = (
     1.6732632423543772  # Klambauer et al. 2017, self-normalizing neural networks
@@ -245,7 +246,7 @@ def glu(x: ArrayLike, axis: int = -1) -> Array:
     Array([0.    , 0.9526], dtype=float32)
     """
     x = inexact("glu", x)
-    size = x.shape[axis]
+    size = x.shape[canonical_axis(axis, x.ndim, "glu")]
     if size % 2:
         raise ValueError(
             f"glu: axis {axis} of {x.aval.short()} has size {size}; it must be even to be halved"

@@ -77,9 +77,12 @@ def dot_product_attention(
         x if x is None or jnp.ndim(x) == 4 else jnp.expand_dims(x, 0)
         for x in (bias, mask)
     ]
+    heads = (q.shape[0], q.shape[2], q.shape[1], k.shape[1])
+    _check_broadcast("bias", extras[0], heads)
     logits = _logits(
         q, k, extras[0], 1 / math.sqrt(q.shape[-1]) if scale is None else scale
     )
+    _check_extras(logits, extras[1], query_seq_lengths, key_value_seq_lengths)
     allowed = _allowed(
         logits, extras[1], is_causal, key_value_seq_lengths, local_window_size
     )
@@ -131,6 +134,30 @@ def _check_shapes(q: Any, k: Any, v: Any, batched: bool) -> None:
             "dot_product_attention: the number of heads of query must be a multiple of that of "
             f"key and value; got {shapes}"
         )
+
+
+def _check_broadcast(name: str, x: Any, shape: tuple[int, ...]) -> None:
+    if x is not None and (
+        x.ndim != 4 or any(a not in (1, b) for a, b in zip(x.shape, shape))
+    ):
+        raise ValueError(
+            f"dot_product_attention: {name} must broadcast to (B, N, T, S) = {shape}; got the "
+            f"shape {x.shape}"
+        )
+
+
+def _check_extras(logits: Any, mask: Any, *lengths: Any) -> None:
+    _check_broadcast("mask", mask, logits.shape)
+    size = logits.shape[0]
+    for name, n in zip(("query_seq_lengths", "key_value_seq_lengths"), lengths):
+        if n is None:
+            continue
+        n = jnp.asarray(n)
+        if not dtypes.is_integer(n.dtype) or n.shape != (size,):
+            raise ValueError(
+                f"dot_product_attention: {name} must be integers, one for each of a batch of "
+                f"{size}; got {n.aval.short()}"
+            )
 
 
 def _logits(q: Any, k: Any, bias: Any, scale: float) -> Any:

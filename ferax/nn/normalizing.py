@@ -16,10 +16,11 @@ import ferax.numpy as jnp
 from ferax import dtypes
 from ferax.core.array import Array
 from ferax.errors import public
+from ferax.lax.collective import axis_index, axis_size
 from ferax.lax.marks import stop_gradient
 from ferax.numpy.operations import at_once
 from ferax.numpy.promoting import ArrayLike, inexact, promote_inexact
-from ferax.shapes import canonical_axis
+from ferax.shapes import canonical_axis, dimension
 
 Axis = int | tuple[int, ...] | None
 
@@ -104,7 +105,8 @@ def log_softmax(x: ArrayLike, axis: Axis = -1, where: ArrayLike | None = None) -
     x = _masked(x, where)
     shifted = x - _largest(x, axis)
     total = jnp.sum(jnp.exp(shifted), axis, keepdims=True)
-    return shifted - jnp.log(jnp.where(total == 0, 1, total))
+    # masked again: -inf is a constant there, that moves with no element
+    return _masked(shifted - jnp.log(jnp.where(total == 0, 1, total)), where)
 
 
 @public
@@ -230,14 +232,18 @@ def standardize(
 
 
 @public
-def one_hot(x: Any, num_classes: int, *, dtype: Any = None, axis: int = -1) -> Array:
+def one_hot(x: Any, num_classes: int, *, dtype: Any = None, axis: Any = -1) -> Array:
     """1 at the place given by x along a new axis, 0 elsewhere.
 
     Args:
       x: classes, (…); those outside of [0, num_classes) give zeros only.
       num_classes: size of the new axis.
       dtype: of the result; the default floating dtype if None.
-      axis: where the new axis stands in the result.
+      axis: where the new axis stands in the result; or the name of an axis in scope, of size
+        num_classes, of whose members each gets its element.
+
+    Raises:
+      ValueError: the named axis has another size.
 
     >>> import ferax
     >>> ferax.nn.one_hot(ferax.numpy.array([0, 2, 7]), 3)
@@ -246,8 +252,23 @@ def one_hot(x: Any, num_classes: int, *, dtype: Any = None, axis: int = -1) -> A
            [0., 0., 0.]], dtype=float32)
     """
     x = jnp.asarray(x)
+    kind = dtypes.canonical(float if dtype is None else dtype)
+    num_classes = dimension(num_classes, "one_hot")
+    if num_classes < 0:
+        raise ValueError(
+            f"one_hot: num_classes must not be negative; got {num_classes}"
+        )
+    if x.dtype.itemsize < 4:  # of which there may be fewer than classes
+        x = x.astype("float32" if dtypes.is_inexact(x.dtype) else "int32")
+    if isinstance(axis, str):
+        if axis_size(axis) != num_classes:
+            raise ValueError(
+                f"one_hot: the axis {axis!r} has size {axis_size(axis)}; it must be num_classes, "
+                f"{num_classes}"
+            )
+        return (x == axis_index(axis)).astype(kind)
     place = canonical_axis(axis, x.ndim + 1, "one_hot")
-    classes = jnp.arange(num_classes, dtype=x.dtype if x.dtype != bool else "int32")
+    classes = jnp.arange(num_classes, dtype=x.dtype)
     classes = classes.reshape((num_classes, *(1,) * (x.ndim - place)))
     hot = jnp.expand_dims(x, place) == classes
-    return hot.astype(float if dtype is None else dtype)
+    return hot.astype(kind)

@@ -830,7 +830,15 @@ def _path(
             symbols.setdefault(label, opt_einsum.get_symbol(len(symbols)))
     texts = ["".join(map(symbols.__getitem__, labels)) for labels in (*terms, output)]
     subscripts = f"{','.join(texts[:-1])}->{texts[-1]}"
-    return opt_einsum.contract_path(subscripts, *given, shapes=True, optimize=optimize)
+    try:
+        return opt_einsum.contract_path(
+            subscripts, *given, shapes=True, optimize=optimize
+        )
+    except (IndexError, TypeError):
+        raise ValueError(
+            f"einsum: optimize={optimize!r} is no path through "
+            f"{len(terms)} operands, such as {[(0, 1)] * (len(terms) - 1)}"
+        ) from None
 
 
 def _operands(
@@ -841,6 +849,12 @@ def _operands(
         terms, output = _parse(subscripts, len(operands))
         return terms, output, list(operands), subscripts
     mixed = [subscripts, *operands]
+    labelled = mixed[1::2] + (mixed[-1:] if len(mixed) % 2 else [])
+    if len(mixed) < 2 or not all(isinstance(ls, Sequence) for ls in labelled):
+        raise TypeError(
+            f"{who}: give subscripts as text, such as 'ij,jk->ik', then the operands; or operands "
+            f"and lists of labels in turn. Got {type(subscripts).__name__} first"
+        )
     has_output = len(mixed) % 2 == 1
     arrays = mixed[: len(mixed) - has_output : 2]
     lists = [tuple(labels) for labels in mixed[1 : len(mixed) - has_output : 2]]

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import builtins
 import math
-import operator
 from collections.abc import Sequence
 from typing import Any
 
@@ -32,6 +31,7 @@ from ferax.numpy.promoting import (
     DTypeLike,
     cast,
     inexact_dtype,
+    known_integer,
     operand,
     promote,
 )
@@ -102,6 +102,7 @@ def array(
     x = _from_object(object, dtype)
     if copy and x is object and type(x) is Concrete:
         x = x.copy()
+    ndmin = known_integer(ndmin, "array", "ndmin")
     if ndmin > x.ndim:
         x = basis.reshape(x, (1,) * (ndmin - x.ndim) + x.shape)
     if device is None and out_sharding is None:
@@ -625,7 +626,14 @@ def arange(
         raise ValueError(
             "arange: complex numbers have no order; start, stop and step must be real"
         )
-    count = max(0, math.ceil((high - low) / by))
+    if by == 0:
+        raise ZeroDivisionError("arange: step must not be zero")
+    length = (high - low) / by
+    if not math.isfinite(length):
+        raise ValueError(
+            f"arange: from {low} to {high} in steps of {by} is no finite number of elements"
+        )
+    count = max(0, math.ceil(length))
     x = _stepped(low, by, count, dtype)
     return (
         x
@@ -673,11 +681,11 @@ def linspace(
     >>> jnp.linspace(0, 1, 5)
     Array([0.  , 0.25, 0.5 , 0.75, 1.  ], dtype=float32)
     """
-    num = operator.index(num)
+    num = known_integer(num, "linspace", "num")
     if num < 0:
         raise ValueError(f"Number of samples, {num}, must be non-negative.")
     a, b = promote("linspace", start, stop)
-    computed = a.dtype if dtypes.is_inexact(a.dtype) else default_float()
+    computed = inexact_dtype(a.dtype)
     wanted = computed if dtype is None else dtypes.requested(dtype, "linspace")
     if dtype is not None:  # of integers: computed in floating point, then floored
         computed = inexact_dtype(
@@ -713,12 +721,19 @@ def _interpolated(
     inner = num - 1 if endpoint else num
     known = type(a) is Concrete and type(b) is Concrete and not shape
     if known and (state.trace is None or num <= _CONSTANT):
-        ends = a.host().astype(np.complex128), b.host().astype(np.complex128)
-        t = np.arange(inner) / divisions
-        host = np.append((1 - t) * ends[0] + t * ends[1], ends[1])[:num]
-        host = (
-            host.astype(dtype) if dtypes.is_complex(dtype) else host.real.astype(dtype)
-        )
+        wide = _COMPLEX if dtypes.is_complex(dtype) else _FLOAT
+        ends = a.host().astype(wide), b.host().astype(wide)
+        steps = np.arange(inner)
+        with np.errstate(all="ignore"):  # of infinite ends and of narrow dtypes
+            gap = (ends[1] - ends[0]) / divisions
+            if np.isfinite(
+                gap
+            ):  # as NumPy does, so that whole steps meet whole numbers
+                host = ends[0] + steps * gap
+            else:
+                t = steps / divisions
+                host = (1 - t) * ends[0] + t * ends[1]
+            host = np.append(host, ends[1])[:num].astype(dtype)
         return Concrete(Aval((num,), dtype), host)
     if state.trace is None:
         t = np.arange(inner, dtype=np.float64) / divisions
@@ -766,10 +781,14 @@ def geomspace(
     if dtype is not None:
         dtype = dtypes.requested(dtype, "geomspace")
     a, b = promote("geomspace", start, stop)
-    computed = a.dtype if dtypes.is_inexact(a.dtype) else default_float()
+    computed = inexact_dtype(a.dtype)
     a, b = (basis.convert(cast(x, computed), computed) for x in (a, b))
     side = sign(a)
-    exponents = linspace(log10(a * side), log10(b * side), num, endpoint, axis=0)
+    # of real numbers, side is its own inverse; 0 then gives -inf instead of nan
+    starts, stops = (
+        (x / side if dtypes.is_complex(computed) else x * side) for x in (a, b)
+    )
+    exponents = linspace(log10(starts), log10(stops), num, endpoint, axis=0)
     out = basis.mul(power(10.0, exponents), side)
     if num > 0:  # the ends are given, not computed
         shape = (1, *out.shape[1:])

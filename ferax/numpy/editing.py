@@ -343,8 +343,14 @@ def insert(
     v = basis.reshape(v, (1,) * (x.ndim - v.ndim) + v.shape) if v.ndim < x.ndim else v
     if index.ndim == 0:
         v = basis.moveaxis(v, 0, axis)
-    m = v.shape[axis] if index.size == 1 else index.size
-    v = basis.broadcast_to(cast(v, x.dtype), (*x.shape[:axis], m, *x.shape[axis + 1 :]))
+    m = v.shape[axis] if index.size == 1 and v.ndim == x.ndim else index.size
+    wanted = (*x.shape[:axis], m, *x.shape[axis + 1 :])
+    if v.ndim > x.ndim or any(d not in (1, e) for d, e in zip(v.shape, wanted)):
+        raise ValueError(
+            f"insert: values {operand('insert', values).aval.short()} do not broadcast to the "
+            f"shape {wanted} of what is put into {x.aval.short()} along axis {axis}"
+        )
+    v = basis.broadcast_to(cast(v, x.dtype), wanted)
     if m == 0:
         return x
     index = basis.convert(basis.broadcast_to(index, (m,)), _INT32)

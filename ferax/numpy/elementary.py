@@ -18,6 +18,7 @@ from ferax.core import basis
 from ferax.core.array import Array
 from ferax.errors import public
 from ferax.lax import elementwise as el
+from ferax.lax.marks import STOP_GRADIENT, optimization_barrier
 from ferax.numpy.operations import (
     ABS,
     ADD,
@@ -49,6 +50,7 @@ from ferax.numpy.promoting import (
     ArrayLike,
     cast,
     inexact,
+    known_integer,
     numeric,
     operand,
     pair_inexact,
@@ -104,8 +106,7 @@ def log1p(x: ArrayLike, /) -> Array:
 @public
 def log2(x: ArrayLike, /) -> Array:
     """The logarithm to base 2"""
-    x = inexact("log2", x)
-    return DIV(LOG(x), scalar(math.log(2), x.dtype))
+    return _by_number(DIV, LOG(inexact("log2", x)), math.log(2))
 
 
 @public
@@ -113,8 +114,16 @@ def log10(x: ArrayLike, /) -> Array:
     """The logarithm to base 10"""
     x = inexact("log10", x)
     if dtypes.to_real(x.dtype).itemsize == 8:  # log e rounds better than ln 10
-        return MUL(LOG(x), scalar(math.log10(math.e), x.dtype))
-    return DIV(LOG(x), scalar(math.log(10), x.dtype))
+        return _by_number(MUL, LOG(x), math.log10(math.e))
+    return _by_number(DIV, LOG(x), math.log(10))
+
+
+def _by_number(op: Any, x: Any, number: float) -> Any:
+    """op(x, number) with a real number: part by part, for (-inf + 0j) (c + 0j) has nan in it."""
+    factor = scalar(number, dtypes.to_real(x.dtype))
+    if dtypes.is_complex(x.dtype):
+        return el.Complex()(op(el.Real()(x), factor), op(el.Imag()(x), factor))
+    return op(x, factor)
 
 
 @public
@@ -395,6 +404,8 @@ def trunc(x: ArrayLike) -> Array:
     x = numeric("trunc", x)
     if not dtypes.is_inexact(x.dtype):
         return x
+    if dtypes.is_complex(x.dtype):
+        raise TypeError(f"trunc does not accept complex numbers; got {x.aval.short()}")
     return basis.select(LT(x, scalar(0, x.dtype)), el.Ceil()(x), el.Floor()(x))
 
 
@@ -425,6 +436,7 @@ def round(a: ArrayLike, decimals: int = 0, out: None = None) -> Array:
     """
     unsupported_out("round", out)
     x = numeric("round", a)
+    decimals = known_integer(decimals, "round", "decimals")
     dtype = x.dtype
     if not dtypes.is_inexact(dtype):
         if decimals < 0:
@@ -690,6 +702,7 @@ def spacing(x: ArrayLike, /) -> Array:
         raise TypeError(
             f"spacing does not support complex numbers; got {x.aval.short()}"
         )
+    x = STOP_GRADIENT(x)  # constant but for jumps
     outward = copysign(scalar(math.inf, x.dtype), x)
     return SUB(el.Nextafter()(x, outward), x)
 
@@ -730,6 +743,10 @@ def frexp(x: ArrayLike, /) -> tuple[Array, Array]:
     if dtypes.is_complex(x.dtype):
         raise TypeError(f"frexp does not support complex numbers; got {x.aval.short()}")
     mantissa, exponent = _split_exponent(x)
+    # the same number with a derivative, except for subnormal x, which compilers may flush to 0
+    least = scalar(float(dtypes.finfo(x.dtype).smallest_normal), x.dtype)
+    scaled = ldexp(x, SUB(scalar(0, exponent.dtype), exponent))
+    mantissa = basis.select(LT(ABS(x), least), mantissa, scaled)
     trivial = OR(EQ(x, scalar(0, x.dtype)), NOT(el.IsFinite()(x)))
     return basis.select(trivial, x, mantissa), basis.select(
         trivial, scalar(0, np.dtype(np.int32)), exponent
@@ -753,11 +770,12 @@ def ldexp(x1: ArrayLike, x2: ArrayLike, /) -> Array:
         )
     x = inexact("ldexp", x)
     n = cast(n, np.dtype(np.int32))
-    # two factors, as 2^n may be out of range where x 2^n is not; a third for subnormals
+    # two factors, as 2^n may be out of range where x 2^n is not; a third for subnormals; the
+    # barriers keep compilers from multiplying the factors first where n is a constant
     limit = int(dtypes.finfo(x.dtype).maxexp) - 1
     for _ in range(3):
         part = MAX(MIN(n, scalar(limit, n.dtype)), scalar(-limit + 1, n.dtype))
-        x = MUL(x, _power_of_two(part, x.dtype))
+        x = optimization_barrier(MUL(x, _power_of_two(part, x.dtype)))
         n = SUB(n, part)
     return x
 
@@ -781,8 +799,12 @@ def modf(x: ArrayLike, /, out: None = None) -> tuple[Array, Array]:
     """
     unsupported_out("modf", out)
     x = inexact("modf", x)
+    if dtypes.is_complex(x.dtype):
+        raise TypeError(f"modf does not accept complex numbers; got {x.aval.short()}")
     whole = trunc(x)
-    return SUB(x, whole), whole
+    infinite = EQ(ABS(x), scalar(math.inf, x.dtype))
+    nothing = copysign(scalar(0, x.dtype), x)
+    return basis.select(infinite, nothing, SUB(x, whole)), whole
 
 
 def isscalar(element: Any) -> bool:

@@ -8,7 +8,6 @@ as float32, integers as floating.
 from __future__ import annotations
 
 import math
-import operator
 from collections.abc import Sequence
 from typing import Any
 
@@ -22,7 +21,7 @@ from ferax.lax.fourier import Fft, FftType
 from ferax.lax.matrices import conj
 from ferax.lax.shape import pad_zeros
 from ferax.numpy.creation import arange, placed
-from ferax.numpy.promoting import ArrayLike, operand
+from ferax.numpy.promoting import ArrayLike, known_integer, operand
 from ferax.numpy.shaping import roll
 
 __all__ = [
@@ -58,13 +57,18 @@ def _operand(who: str, a: Any, real: bool) -> Any:
 def _axes(
     who: str, x: Any, s: Any, axes: Any
 ) -> tuple[tuple[int, ...], list[int] | None]:
+    for name, given in (("s", s), ("axes", axes)):
+        if given is not None and not np.iterable(given):
+            raise TypeError(
+                f"{who}: {name} must be a sequence of integers; got {given!r}"
+            )
     if axes is None:
         count = x.ndim if s is None else len(s)
         axes = range(x.ndim - count, x.ndim)
     found = shapes.canonical_axes(tuple(axes), x.ndim, who)
     if s is None:
         return found, None
-    lengths = [operator.index(n) for n in s]
+    lengths = [known_integer(n, who, "a length") for n in s]
     if len(lengths) != len(found):
         raise ValueError(
             f"{who}: s {tuple(s)} and axes {found} must have the same length"
@@ -107,7 +111,8 @@ def _transform(
     if 0 in lengths:
         if x.size:
             raise ValueError(f"{who}: {x.aval.short()} gives a result of length 0")
-        return x
+        turn = dtypes.to_real if kind is FftType.IRFFT else dtypes.to_complex
+        return basis.convert(x, turn(x.dtype))
     rest = tuple(i for i in range(x.ndim) if i not in places)
     order = (*rest, *places)
     y = _last_axes(kind, basis.permute(x, order), lengths)
@@ -330,7 +335,7 @@ def irfftn(
 
 
 def _two(who: str, axes: Sequence[int]) -> Sequence[int]:
-    if len(axes) != 2:
+    if not np.iterable(axes) or len(axes) != 2:
         raise ValueError(f"{who}: two axes are needed; got axes={axes}")
     return axes
 
@@ -430,7 +435,7 @@ def fftfreq(
     >>> jnp.fft.fftfreq(5)
     Array([ 0. ,  0.2,  0.4, -0.4, -0.2], dtype=float32)
     """
-    n = operator.index(n)
+    n = known_integer(n, "fftfreq", "n")
     half = (n + 1) // 2
     counts = roll(arange(-(n // 2), half), half) if n > 0 else arange(0)
     return _frequencies(counts, n, d, dtype, device, "fftfreq")
@@ -446,13 +451,14 @@ def rfftfreq(
     >>> jnp.fft.rfftfreq(4)
     Array([0.  , 0.25, 0.5 ], dtype=float32)
     """
-    n = operator.index(n)
+    n = known_integer(n, "rfftfreq", "n")
     return _frequencies(arange(n // 2 + 1), n, d, dtype, device, "rfftfreq")
 
 
 def _shifted(who: str, x: Any, axes: Any, sign: int) -> Any:
     x = operand(who, x)
-    places = shapes.canonical_axes(axes, x.ndim, who)
+    given = axes if np.iterable(axes) else range(x.ndim) if axes is None else (axes,)
+    places = tuple([shapes.canonical_axis(i, x.ndim, who) for i in given])
     by = [x.shape[i] // 2 if sign > 0 else -(x.shape[i] // 2) for i in places]
     return roll(x, tuple(by), places)
 

@@ -30,12 +30,17 @@ from ferax.numpy.creation import (
     placed,
 )
 from ferax.numpy.elementary import i0
-from ferax.numpy.promoting import ArrayLike, DTypeLike, operand, promote
+from ferax.numpy.promoting import (
+    ArrayLike,
+    DTypeLike,
+    known_integer,
+    operand,
+    promote,
+)
 from ferax.numpy.shaping import (
     diagonal,
     joined,
     joined_operands,
-    known_integer,
     ravel,
     shape,
     spread,
@@ -60,7 +65,10 @@ def _line_mask(n: int, m: int, k: Any) -> Any:
     if type(k) is int:
         row = basis.add(row, k) if k else row
     else:
-        row = row + operand("eye", k)
+        offset = operand("eye", k)
+        if dtypes.is_inexact(offset.dtype):
+            raise TypeError(f"eye: k must be an integer; got {offset.aval.short()}")
+        row = row + offset
     return el.Eq()(row, column)
 
 
@@ -100,7 +108,9 @@ def identity(n: int, dtype: DTypeLike = None) -> Array:
 def tri(N: int, M: int | None = None, k: int = 0, dtype: DTypeLike = None) -> Array:
     """Ones at and below the k-th diagonal of an (N, M) matrix of zeros"""
     dtype = np.dtype(np.float32) if dtype is None else dtypes.requested(dtype, "tri")
-    return basis.convert(triangle_mask(N, N if M is None else M, k), dtype)
+    rows = known_integer(N, "tri", "N")
+    columns = rows if M is None else known_integer(M, "tri", "M")
+    return basis.convert(triangle_mask(rows, columns, k), dtype)
 
 
 @public
@@ -204,6 +214,8 @@ def triu_indices_from(arr: Any, k: int = 0) -> tuple[Array, Array]:
 @public
 def diag_indices(n: int, ndim: int = 2) -> tuple[Array, ...]:
     """The indices of the main diagonal of an array with `ndim` axes of size n"""
+    n = known_integer(n, "diag_indices", "n")
+    ndim = known_integer(ndim, "diag_indices", "ndim")
     if n < 0 or ndim < 0:
         raise ValueError(
             f"diag_indices: n and ndim must be nonnegative; got {n}, {ndim}"
@@ -328,13 +340,16 @@ def fromfunction(
 
 def _range_of(s: slice) -> Any:
     """start:stop:step; an imaginary step is the number of points, ends included."""
-    start, step = s.start or 0, s.step or 1
+    if not isinstance(s, slice):
+        raise TypeError(f"mgrid and ogrid are indexed with slices; got {s!r}")
+    start, step = s.start or 0, 1 if s.step is None else s.step
     if isinstance(step, complex):
         return linspace(start, s.stop, int(abs(step)))
     return arange(start, s.stop, step)
 
 
 def _ranges(key: Any) -> list[Any]:
+    key = key if isinstance(key, tuple) else (key,)
     lines = [_range_of(k) for k in key]
     return promote("mgrid", *[line[:1] for line in lines]) and [
         basis.convert(line, dtypes.promote(*[x.aval for x in lines])[0])
@@ -461,9 +476,15 @@ s_, index_exp = _IndexMaker(False), _IndexMaker(True)
 # -- windows -------------------------------------------------------------------------------
 
 
+def _points(name: str, M: Any) -> int:
+    """The number of points; NumPy's callers may compute it in floating point."""
+    whole = isinstance(M, (float, np.floating)) and float(M).is_integer()
+    return known_integer(int(M) if whole else M, name, "M")
+
+
 def _window(name: str, M: int, of_phase: Callable[[np.ndarray], np.ndarray]) -> Array:
     """A window of M points: a function of n / (M - 1), computed by NumPy in double precision."""
-    count = operator.index(M)
+    count = _points(name, M)
     dtype = default_float()
     if count <= 1:
         return ones((max(count, 0),), dtype)
@@ -505,7 +526,7 @@ def hanning(M: int) -> Array:
 @public
 def kaiser(M: int, beta: ArrayLike) -> Array:
     """I₀(β √(1 - (2t - 1)²)) / I₀(β) at M points t in [0, 1]"""
-    count = operator.index(M)
+    count = _points("kaiser", M)
     if count <= 1:
         return ones((max(count, 0),))
     beta = operand("kaiser", beta)

@@ -6,7 +6,6 @@ may not. The last bin of a histogram contains its upper edge, as in NumPy.
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Sequence
 from typing import Any
 
@@ -20,7 +19,14 @@ from ferax.errors import public
 from ferax.numpy.creation import asarray, default_int, linspace
 from ferax.numpy.indexing import At
 from ferax.numpy.places import known_values
-from ferax.numpy.promoting import ArrayLike, cast, inexact_dtype, operand, promote
+from ferax.numpy.promoting import (
+    ArrayLike,
+    cast,
+    inexact_dtype,
+    known_integer,
+    operand,
+    promote,
+)
 from ferax.numpy.reducing import max as amax
 from ferax.numpy.reducing import min as amin
 from ferax.numpy.searching import chosen, ravel_multi_index, searchsorted
@@ -75,7 +81,7 @@ def bincount(
             "The length of the result of jnp.bincount",
             "Say length=, a static one.",
         )
-        least = max(operator.index(minlength), 0)
+        least = max(known_integer(minlength, "bincount", "minlength"), 0)
         length = max(least, int(known.max()) + 1) if known.size else least
         if weights is None and isinstance(values, Concrete):
             found = np.bincount(np.maximum(known, 0), minlength=length).astype(
@@ -125,6 +131,8 @@ def _edges(who: str, x: Any, bins: Any, range: Any) -> Any:
             )
         return cast(edges, dtype)
     count = shapes.dimension(bins, who)
+    if count < 1:
+        raise ValueError(f"{who}: bins must be at least 1; got {count}")
     if range is None:
         if x.size == 0:
             low, high = basis.zeros((), dtype), basis.full((), 1, dtype)
@@ -220,6 +228,11 @@ def histogram2d(
     if n not in (0, 1, 2):
         bins = [asarray(bins)] * 2
     sample = [operand("histogram2d", x, 0), operand("histogram2d", y, 1)]
+    if sample[0].ndim != 1 or sample[0].shape != sample[1].shape:
+        raise ValueError(
+            "histogram2d: x and y must be vectors of one length; got "
+            f"{sample[0].aval.short()} and {sample[1].aval.short()}"
+        )
     counts, edges = _histogramdd("histogram2d", sample, bins, range, weights, density)
     return counts, edges[0], edges[1]
 

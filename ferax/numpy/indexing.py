@@ -35,6 +35,7 @@ from ferax.lax.dynamic import DynamicSlice, DynamicUpdateSlice
 from ferax.lax.indexing import GatherScatterMode, scalar_fill
 from ferax.lax.shape import Pad, Rev, slice_of
 from ferax.numpy import creation
+from ferax.numpy.operations import EQ, scalar
 from ferax.numpy.places import (
     GONE,
     NEW,
@@ -369,6 +370,8 @@ def write(
     """The updated array, as operations of the active transformation."""
     if kind is _DIVIDE and not dtypes.is_inexact(x.dtype):
         x = basis.convert(x, inexact_dtype(x.dtype))
+    if kind is _POWER and x.dtype == np.bool_:  # powers of bools are integers
+        x = basis.convert(x, dtypes.canonical(np.dtype(np.int64)))
     values = creation.asarray(values)
     _check_values(x, values, kind)
     if kind is not _SET and values.dtype != x.dtype:
@@ -407,8 +410,15 @@ def write(
     if kind.scatter is not None:
         return basis.reshape(kind.scatter(*options)(x, vectors, values), shape)
     # a product of several divisors, or exponents, of one element
-    factors = lax_indexing.ScatterMul(*options)(basis.ones_like(x), vectors, values)
-    return basis.reshape(kind.combine(x, factors), shape)
+    multiply = lax_indexing.ScatterMul(*options)
+    factors = multiply(basis.ones_like(x), vectors, values)
+    if kind is _DIVIDE:
+        return basis.reshape(kind.combine(x, factors), shape)
+    # x ** 1 has no derivative by its exponent where x < 0: leave the other elements alone
+    zeros = basis.zeros_like(values)
+    touched = EQ(multiply(basis.ones_like(x), vectors, zeros), scalar(0, x.dtype))
+    powers = kind.combine(basis.select(touched, x, scalar(1, x.dtype)), factors)
+    return basis.reshape(basis.select(touched, powers, x), shape)
 
 
 def _check_values(x: Any, values: Any, kind: _Kind) -> None:

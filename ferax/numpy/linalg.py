@@ -45,6 +45,7 @@ from ferax.lax.spectral import Eig, Eigh, Svd
 from ferax.lax.spectral import svd as lax_svd
 from ferax.numpy import contracting, reducing
 from ferax.numpy.elementary import log, sqrt
+from ferax.numpy.operations import GT
 from ferax.numpy.ordering import argsort
 from ferax.numpy.promoting import ArrayLike, operand, promote_inexact
 from ferax.numpy.searching import take_along_axis, where
@@ -621,13 +622,14 @@ def pinv(
 
     Args:
       a: numbers, (…, m, n).
-      rtol: singular values up to rtol times the largest count as zero, (…,) or scalar; None:
-        10 max(m, n) times the precision of the dtype.
+      rtol: singular values up to rtol times the largest count as zero; broadcasts with the leading
+        axes of a. None: 10 max(m, n) times the precision of the dtype.
       hermitian: a is Hermitian.
       rcond: an older name of rtol.
 
     Returns:
-      Floating or complex array (…, n, m).
+      Floating or complex array (…, n, m). Its derivative takes the singular values that count as
+      zero for zeros.
 
     >>> import ferax.numpy as jnp
     >>> jnp.linalg.pinv(jnp.array([[2., 0.], [0., 0.]]))
@@ -640,7 +642,9 @@ def pinv(
     if rtol is None:
         rtol = 10 * max(x.shape[-2:], default=1) * float(dtypes.finfo(real).eps)
     cutoff = basis.convert(operand("pinv", rtol), real)
-    cutoff = basis.broadcast_to(cutoff, x.shape[:-2])
+    lead = shapes.broadcast_shapes(cutoff.shape, x.shape[:-2], who="pinv")
+    cutoff = basis.broadcast_to(cutoff, lead)
+    x = basis.broadcast_to(x, (*lead, *x.shape[-2:]))
     return _pinv(_symmetrized(x) if hermitian else x, cutoff)
 
 
@@ -688,7 +692,8 @@ def lstsq(
         under jit).
 
     Returns:
-      x (n,) or (n, k); squared residuals (1,) or (k,); the rank; the singular values.
+      x (n,) or (n, k); squared residuals (1,) or (k,); the rank; the singular values. The
+      derivative of x takes the singular values that count as zero for zeros.
 
     >>> import ferax.numpy as jnp
     >>> x, *_ = jnp.linalg.lstsq(jnp.array([[1.], [1.]]), jnp.array([1., 3.]))
@@ -712,12 +717,13 @@ def lstsq(
         rcond = eps
     if not x.size:
         z, s = basis.zeros((n, columns.shape[1]), x.dtype), basis.zeros((0,), real)
-        rank = basis.zeros((), np.dtype(np.int32))
+        rank = basis.zeros((), dtypes.canonical(np.dtype(np.int64)))
     else:
         limit = basis.convert(operand("lstsq", rcond), real)
         z, s = _least_squares(x, columns, limit)
         above = el.gt(s, basis.mul(reducing.max(s, axis=-1, keepdims=True), limit))
-        rank = basis.reduce_sum(basis.convert(above, np.dtype(np.int32)), (0,))
+        counted = basis.convert(above, dtypes.canonical(np.dtype(np.int64)))
+        rank = basis.reduce_sum(counted, (0,))
     rest = basis.sub(columns, times(x, z))
     squares = basis.reduce_sum(_square(rest), (0,))
     if numpy_resid and (m <= n or int(rank) < n):
@@ -757,7 +763,7 @@ def matrix_rank(
     Array(1, dtype=int32)
     """
     (x,) = _strong("matrix_rank", M)
-    default = np.dtype(np.int32)
+    default = dtypes.canonical(np.dtype(np.int64))
     if x.ndim < 2:
         return basis.convert(reducing.any(el.ne(x, 0)), default)
     s = absolute(Eigh(True).bind(_symmetrized(x))[1]) if hermitian else svdvals(x)
@@ -769,8 +775,8 @@ def matrix_rank(
         relative = basis.convert(operand("matrix_rank", rtol), s.dtype)
         tol = basis.mul(reducing.max(s, axis=-1), relative)
     limit = basis.convert(operand("matrix_rank", tol), s.dtype)
-    above = el.gt(s, basis.expand_dims(limit, (limit.ndim,)))
-    return basis.reduce_sum(basis.convert(above, default), (s.ndim - 1,))
+    above = GT(s, basis.expand_dims(limit, (limit.ndim,)))
+    return basis.reduce_sum(basis.convert(above, default), (above.ndim - 1,))
 
 
 # -- norms -----------------------------------------------------------------------------------
@@ -780,6 +786,14 @@ def _root(squares: Any) -> Any:
     """√x whose derivative at 0 counts as 0."""
     zero = el.eq(squares, 0)
     return where(zero, squares, sqrt(where(zero, 1, squares)))
+
+
+def _check_order(who: str, order: Any) -> None:
+    """Which norm it is decides which operations there are: its order cannot be an array."""
+    if order is not None and not isinstance(order, (int, float, str, np.number)):
+        raise TypeError(
+            f"{who}: the order of a norm must be a number or a string; got {order!r}"
+        )
 
 
 def _vector_norm(x: Any, order: Any, axes: tuple[int, ...], keepdims: bool) -> Any:
@@ -803,8 +817,11 @@ def _vector_norm(x: Any, order: Any, axes: tuple[int, ...], keepdims: bool) -> A
         norm_ = basis.reduce_sum(absolute(x), axes)
     else:
         total = basis.reduce_sum(power(absolute(x), order), axes)
-        zero = el.eq(total, 0)
-        norm_ = where(zero, total, power(where(zero, 1, total), 1 / order))
+        if order < 0:
+            norm_ = power(total, 1 / order)
+        else:
+            zero = el.eq(total, 0)
+            norm_ = where(zero, total, power(where(zero, 1, total), 1 / order))
     return basis.expand_dims(norm_, axes) if keepdims else norm_
 
 
@@ -816,11 +833,14 @@ def _matrix_norm(x: Any, order: Any, axes: tuple[int, int], keepdims: bool) -> A
         inner, outer_ = (rows, columns) if abs(order) == 1 else (columns, rows)
         sums = reducing.sum(absolute(x), axis=inner, keepdims=True)
         kind = reducing.max if order > 0 else reducing.min
-        norm_ = reducing.sum(kind(sums, axis=outer_, keepdims=True), axis=axes)
+        start: Any = {"initial": 0} if order > 0 else {}  # the norm of nothing is 0
+        norm_ = reducing.sum(kind(sums, axis=outer_, keepdims=True, **start), axis=axes)
     elif order in (2, -2, "nuc"):
         rest = [i for i in range(x.ndim) if i not in axes]
         s = svdvals(basis.permute(x, (*rest, rows, columns)))
-        kinds: Any = {2: reducing.max, -2: reducing.min, "nuc": reducing.sum}
+        kinds: Any = {
+            2: partial(reducing.max, initial=0), -2: reducing.min, "nuc": reducing.sum,
+        }  # fmt: skip
         norm_ = kinds[order](s, axis=-1)
     else:
         raise ValueError(
@@ -860,6 +880,7 @@ def norm(
     Array([0., 0.], dtype=float32)
     """
     (x,) = _strong("norm", x)
+    _check_order("norm", ord)
     axes = shapes.canonical_axes(axis, x.ndim, "norm")
     if axis is None and ord is None:
         return _vector_norm(x, None, axes, keepdims)
@@ -889,6 +910,7 @@ def vector_norm(
     Array(2., dtype=float32)
     """
     (x,) = _strong("vector_norm", x)
+    _check_order("vector_norm", ord)
     axes = tuple(sorted(shapes.canonical_axes(axis, x.ndim, "vector_norm")))
     return _vector_norm(x, ord, axes, keepdims)
 
@@ -904,6 +926,7 @@ def matrix_norm(
     Array(3., dtype=float32)
     """
     (x,) = _strong("matrix_norm", x)
+    _check_order("matrix_norm", ord)
     if x.ndim < 2:
         raise ValueError(
             f"matrix_norm: two dimensions are needed; got {x.aval.short()}"
@@ -924,6 +947,7 @@ def cond(x: ArrayLike, p: Any = None) -> Array:
     Array(4., dtype=float32)
     """
     a = _matrix("cond", x)
+    _check_order("cond", p)
     if not a.size:
         raise ValueError(
             f"cond is not defined for empty matrices; got {a.aval.short()}"

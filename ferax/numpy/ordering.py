@@ -96,6 +96,8 @@ def lexsort(keys: Any, axis: int = -1) -> Array:
     >>> jnp.lexsort((jnp.array([3, 1, 2]), jnp.array([0, 1, 0])))
     Array([2, 0, 1], dtype=int32)
     """
+    if not np.iterable(keys) or (isinstance(keys, Array) and not keys.ndim):
+        raise TypeError(f"lexsort: keys must be a sequence of arrays; got {keys!r}")
     rows = [operand("lexsort", k, i) for i, k in enumerate(keys)]
     if not rows:
         raise TypeError("need sequence of keys with len > 0 in lexsort")

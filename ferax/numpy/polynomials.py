@@ -7,12 +7,11 @@ there are many. Roots are the eigenvalues of the companion matrix (R. A. Horn an
 
 from __future__ import annotations
 
-import operator
 from typing import Any
 
 import numpy as np
 
-from ferax import dtypes
+from ferax import dtypes, shapes
 from ferax.core import basis
 from ferax.core.array import Array, Concrete
 from ferax.core.tracing import Tracer
@@ -30,6 +29,7 @@ from ferax.numpy.promoting import (
     ArrayLike,
     cast,
     inexact,
+    known_integer,
     operand,
     promote,
     promote_inexact,
@@ -70,8 +70,8 @@ def polyval(p: ArrayLike, x: ArrayLike, *, unroll: int = 16) -> Array:
     """p[0] x^(n-1) + … + p[n-1] by Horner's scheme.
 
     Args:
-      p: coefficients (n,).
-      x: where; any shape.
+      p: coefficients (n,), or (n, …) for several polynomials.
+      x: where; broadcasts with the further axes of p.
       unroll: how many steps are written out; beyond it, they are looped over.
 
     >>> import ferax.numpy as jnp
@@ -79,9 +79,10 @@ def polyval(p: ArrayLike, x: ArrayLike, *, unroll: int = 16) -> Array:
     Array([ 3, 11], dtype=int32)
     """
     p, x = promote("polyval", operand("polyval", p, 0), operand("polyval", x, 1))
-    if p.ndim != 1:
-        p = basis.reshape(p, (p.shape[0], -1)) if p.ndim else basis.reshape(p, (1,))
-    y = basis.zeros_like(x)
+    if not p.ndim:
+        p = basis.reshape(p, (1,))
+    shape = shapes.broadcast_shapes(p.shape[1:], x.shape, who="polyval")
+    y = basis.zeros(shape, x.dtype)
     if isinstance(p, Tracer) and p.shape[0] > unroll:
         return scan(lambda y, c: (y * x + c, None), y, p, unroll=unroll)[0]
     for i in range(p.shape[0]):
@@ -95,7 +96,11 @@ def _aligned(who: str, a1: Any, a2: Any) -> tuple[Any, Any]:
         who, atleast_1d(operand(who, a1, 0)), atleast_1d(operand(who, a2, 1))
     )
     n = max(a.shape[0], b.shape[0])
-    return tuple([pad_zeros(x, ((n - x.shape[0], 0, 0),)) for x in (a, b)])  # type: ignore[return-value]
+    wide = [
+        pad_zeros(x, ((n - x.shape[0], 0, 0), *[(0, 0, 0)] * (x.ndim - 1)))
+        for x in (a, b)
+    ]
+    return wide[0], wide[1]
 
 
 @public
@@ -174,7 +179,7 @@ def polyder(p: ArrayLike, m: int = 1) -> Array:
     >>> jnp.polyder(jnp.array([1, 2, 3]))
     Array([2., 2.], dtype=float32)
     """
-    m = operator.index(m)
+    m = known_integer(m, "polyder", "m")
     if m < 0:
         raise ValueError("Order of derivative must be positive")
     p = inexact("polyder", _vector("polyder", p))
@@ -193,7 +198,7 @@ def polyint(p: ArrayLike, m: int = 1, k: Any = None) -> Array:
     >>> jnp.polyint(jnp.array([2, 2]), k=5)
     Array([1., 2., 5.], dtype=float32)
     """
-    m = operator.index(m)
+    m = known_integer(m, "polyint", "m")
     if m < 0:
         raise ValueError("Order of integral must be positive (see polyder)")
     p = inexact("polyint", _vector("polyint", p))
@@ -300,7 +305,7 @@ def polyfit(
     >>> jnp.round(p, 3) + 0.
     Array([2., 1.], dtype=float32)
     """
-    deg = operator.index(deg)
+    deg = known_integer(deg, "polyfit", "deg")
     if deg < 0:
         raise ValueError("expected deg >= 0")
     x, y = promote_inexact("polyfit", x, y)

@@ -11,6 +11,7 @@ Everything here is on the path of each eager call: no generic helpers, tables in
 
 from __future__ import annotations
 
+import operator
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -20,7 +21,7 @@ from ferax.config import config
 from ferax.core import basis
 from ferax.core.array import Array, Concrete
 from ferax.core.avals import Aval
-from ferax.core.tracing import to_array
+from ferax.core.tracing import Tracer, state, to_array
 from ferax.errors import warn
 
 _SCALARS = dtypes.SCALAR_AVALS
@@ -89,13 +90,16 @@ def promote_inexact(who: str, *args: Any) -> list[Any]:
 
 def pair_inexact(who: str, x: Any, y: Any) -> tuple[Any, Any]:
     """As `pair`, and integers and bools become floating."""
-    x, y = pair(who, x, y)
-    aval = x.aval
+    a, b = pair(who, x, y)
+    aval = a.aval
     if dtypes.is_inexact(aval.dtype):
-        return x, y
-    weak = aval.weak_type and y.aval.weak_type
+        return a, b
+    weak = aval.weak_type and b.aval.weak_type
     dtype = inexact_dtype(aval.dtype)
-    return cast(x, dtype, weak), cast(y, dtype, weak)
+    if not weak:  # a Python integer need not fit into the integers that it meets
+        a = basis.typed_scalar(x, dtype) if type(x) is int else a
+        b = basis.typed_scalar(y, dtype) if type(y) is int else b
+    return cast(a, dtype, weak), cast(b, dtype, weak)
 
 
 def inexact(who: str, x: Any) -> Any:
@@ -136,6 +140,9 @@ def cast(x: Any, dtype: Any, weak: bool = False) -> Any:
     if type(x) is Concrete and not aval.shape and not dtypes.is_key(aval.dtype):
         if dtypes.is_complex(aval.dtype) and not dtypes.is_complex(dtype):
             return basis.convert(x, dtype, weak)
+        if dtypes.is_integer(dtype) and dtypes.is_floating(aval.dtype):
+            op = basis.Convert(dtype, weak)  # nan is 0, infinities are the ends
+            return Concrete(Aval((), dtype, weak), state.quiet(op.numpy, x.host())[0])
         return Concrete(Aval((), dtype, weak), x.host().astype(dtype))
     return basis.convert(x, dtype, weak)
 
@@ -205,3 +212,13 @@ def unsupported_out(who: str, out: Any) -> None:
             f"The 'out' argument to jnp.{who} is not supported: arrays are immutable. Use the "
             "result, or x.at[…].set(result)."
         )
+
+
+def known_integer(x: Any, who: str, what: str) -> int:
+    """An integer parameter: a Python one, or an array with a known value."""
+    try:
+        return operator.index(x)
+    except TypeError:
+        if isinstance(x, Tracer):
+            raise
+        raise TypeError(f"{who}: {what} must be an integer; got {x!r}") from None

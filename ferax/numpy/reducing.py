@@ -12,7 +12,6 @@ there is none (max, argmax, …) they are a ValueError.
 from __future__ import annotations
 
 import math
-import operator
 from typing import Any
 
 import numpy as np
@@ -65,7 +64,7 @@ from ferax.numpy.promoting import (
     operand,
     strong_scalar,
 )
-from ferax.shapes import canonical_axes, canonical_axis, keep_axes
+from ferax.shapes import broadcast_shapes, canonical_axes, canonical_axis, keep_axes
 
 Axis = Any  # None, an integer, or a sequence of them
 
@@ -101,7 +100,10 @@ def _widened(dtype: Any) -> Any:
 
 def _masked(who: str, x: Any, where: Any, neutral: Any) -> Any:
     """x with the neutral element where the mask is False."""
-    return basis.select(as_bool(who, operand(who, where)), x, _scalar_like(neutral, x))
+    mask = as_bool(who, operand(who, where))
+    if mask.shape != x.shape:
+        broadcast_shapes(mask.shape, x.shape, who=f"{who}: where and a")
+    return basis.select(mask, x, _scalar_like(neutral, x))
 
 
 def _scalar_like(value: Any, x: Any) -> Any:
@@ -149,6 +151,10 @@ def _total(
         summed = _FLOAT32
     if own is not summed:
         x = cast(x, summed)
+    if summed is BOOL:  # as in NumPy: 1 + 1 is True
+        op, combine, neutral = (
+            (ReduceOr, OR, False) if op is ReduceSum else (ReduceAnd, AND, True)
+        )
     out = _fold(who, op, combine, neutral, x, axis, keepdims, initial, where)
     return out if dtype is summed else basis.convert(out, dtype)
 
@@ -373,7 +379,11 @@ def _variance(
         raise ValueError(f"{who}: dtype must be floating; got {dtypes.as_dtype(dtype)}")
     computed, result = _computed_dtypes(who, x.dtype, dtype)
     x = cast(x, computed)
-    if mean_ is None and where is None and not dtypes.is_complex(computed):
+    known_ddof = isinstance(ddof, (int, float))
+    if not known_ddof:
+        ddof = operand(who, ddof, 4)
+    simple = mean_ is None and where is None and known_ddof
+    if simple and not dtypes.is_complex(computed):
         known = at_once(
             _host_variance(who, x, axis, ddof, keepdims, root), x, dtype=computed
         )
@@ -391,7 +401,7 @@ def _variance(
         squares = SQUARE(centered)
     total = _fold(who, ReduceSum, ADD, 0, squares, axis, keepdims, None, where)
     count = _count(who, x, axis, where, real_, keepdims)
-    if isinstance(count, int) and isinstance(ddof, (int, float)):
+    if isinstance(count, int) and known_ddof:
         freedom = count - ddof
         out = DIV(total, scalar(freedom if freedom > 0 else math.nan, real_))
     else:
@@ -603,9 +613,9 @@ def _arg_extremum(who: str, op: Any, a: Any, axis: Any, out: Any, keepdims: Any)
     if axis is None:
         x, place, kept = basis.reshape(x, (x.size,)), 0, (1,) * len(dims)
     else:
-        if not dims and operator.index(axis) in (0, -1):
+        if not dims and axis in (0, -1):
             x = basis.reshape(x, (1,))
-        place = canonical_axis(operator.index(axis), x.ndim, who)
+        place = canonical_axis(axis, x.ndim, who)
         kept = keep_axes(dims, (place,))
     if x.shape[place] == 0:
         raise ValueError(f"attempt to get {who} of an empty sequence")
@@ -650,7 +660,8 @@ def _nan_arg(
     if missing is None:
         return find(x, axis, out, keepdims)
     found = find(_filled(x, worst), axis, out, keepdims)
-    nothing = all(missing, axis, keepdims=bool(keepdims))
+    # one number has no axes, but its place along axis 0 may be asked for
+    nothing = all(missing, axis if x.ndim else None, keepdims=bool(keepdims))
     return basis.select(nothing, scalar(-1, found.dtype), found)
 
 
@@ -683,16 +694,19 @@ def _cumulative(who: str, op: Any, a: Any, axis: Any, dtype: Any, out: Any) -> A
     if out is not None:
         refuse(who, out)
     x = operand(who, a)
-    if dtype is not None:
-        x = cast(x, dtypes.requested(dtype, who))
-    elif x.dtype is BOOL:
+    wanted = None if dtype is None else dtypes.requested(dtype, who)
+    if wanted is not None:
+        x = cast(x, wanted)
+    if x.dtype is BOOL:  # sums and products of bools are counted, then compared with 0
         x = cast(x, dtypes.canonical(_INT))
     if axis is None:
         x, place = basis.reshape(x, (x.size,)), 0
     else:
-        place = canonical_axis(operator.index(axis), x.ndim, who)
+        place = canonical_axis(axis, x.ndim, who)
+    if x.dtype is BOOL:  # as in NumPy: 1 + 1 is True
+        return cast(op(place)(cast(x, dtypes.canonical(_INT))), BOOL)
     y = op(place)(x)
-    return basis.convert(y, y.dtype)
+    return basis.convert(y, y.dtype if wanted is None else wanted)
 
 
 @public
@@ -784,12 +798,16 @@ def cumulative_sum(
 ) -> Array:  # fmt: skip
     """`cumsum` of the array API standard: with `include_initial` a 0 comes first.
 
+    Narrow integers are summed, as by `sum`, in the default integer.
+
     >>> import ferax.numpy as jnp
     >>> jnp.cumulative_sum(jnp.array([1, 2, 3]), include_initial=True)
     Array([0, 1, 3, 6], dtype=int32)
     """
+    x = operand("cumulative_sum", x)
+    wanted = _widened(x.dtype) if dtype is None else dtype
     return _cumulative_from(
-        "cumulative_sum", CumSum, 0, x, axis, dtype, include_initial
+        "cumulative_sum", CumSum, 0, x, axis, wanted, include_initial
     )
 
 
@@ -830,15 +848,24 @@ def _bits(who: str, op: Any, combine: Any, neutral: int) -> Any:
 
 def _logical(who: str, op: Any, combine: Any, neutral: bool) -> Any:
     def reduce(
-        a: Any,
-        axis: Any = 0,
-        keepdims: bool = False,
-        initial: Any = None,
-        where: Any = None,
-    ) -> Any:
-        return _fold(
+        a: Any, axis: Any = 0, keepdims: bool = False, initial: Any = None, where: Any = None,
+        dtype: Any = None,
+    ) -> Any:  # fmt: skip
+        out = _fold(
             who, op, combine, neutral, as_bool(who, a), axis, keepdims, initial, where
         )
+        return out if dtype is None else cast(out, dtypes.requested(dtype, who))
+
+    return reduce
+
+
+def _cast_first(who: str, reduction: Any) -> Any:
+    """A reduction that is done in the dtype asked for."""
+
+    def reduce(a: Any, dtype: Any = None, **options: Any) -> Any:
+        x = operand(who, a)
+        x = x if dtype is None else cast(x, dtypes.requested(dtype, who))
+        return reduction(x, **options)
 
     return reduce
 
@@ -846,8 +873,8 @@ def _logical(who: str, op: Any, combine: Any, neutral: bool) -> Any:
 universal.REDUCTIONS.update(
     add=(sum, _accumulated(CumSum)),
     multiply=(prod, _accumulated(CumProd)),
-    maximum=(max, None),
-    minimum=(min, None),
+    maximum=(_cast_first("maximum", max), None),
+    minimum=(_cast_first("minimum", min), None),
     logical_and=(_logical("logical_and", ReduceAnd, AND, True), None),
     logical_or=(_logical("logical_or", ReduceOr, OR, False), None),
     logical_xor=(_logical("logical_xor", ReduceXor, el.Xor(), False), None),

@@ -56,7 +56,7 @@ from ferax.numpy.promoting import (
     promote,
     unsupported_out,
 )
-from ferax.numpy.ufuncs import clip, maximum, minimum, remainder
+from ferax.numpy.ufuncs import clip, remainder
 
 _INT32 = np.dtype(np.int32)
 
@@ -240,6 +240,10 @@ def choose(
         )
     if isinstance(choices, (Array, np.ndarray)):
         choices = list(to_array(choices))
+    if not isinstance(choices, Sequence):
+        raise TypeError(
+            f"choose: choices must be an array or a sequence of arrays; got {choices!r}"
+        )
     n = len(choices)
     if mode == "raise":
         known = known_values(
@@ -506,11 +510,11 @@ def _compressed(
         places = np.flatnonzero(sized(who, mask)).astype(np.int32)
         return take(x, places, axis=axis)
     size = shapes.dimension(size, who)
+    fill = basis.convert(cast(operand(who, fill_value), x.dtype), x.dtype)
     if n == 0 or size == 0:
-        return basis.full(shapes.insert_axis(shapes.drop_axes(x.shape, (axis,)), axis, size),
-                          0, x.dtype) + 0  # fmt: skip
+        wanted = shapes.insert_axis(shapes.drop_axes(x.shape, (axis,)), axis, size)
+        return basis.broadcast_to(fill, wanted)
     places = basis.select(_count(mask, size), true_places(mask, size), n)
-    fill = cast(operand(who, fill_value), x.dtype)
     found = take(x, places, axis=axis, mode="clip")
     inside = basis.reshape(_count(mask, size), (size,) + (1,) * (x.ndim - axis - 1))
     return basis.broadcast_to(basis.select(inside, found, fill), found.shape)
@@ -754,6 +758,8 @@ def interp(
         raise ValueError("jnp.interp: complex x values not supported.")
     if values.ndim != 1 or operand("interp", xp, 1).shape != values.shape:
         raise ValueError("xp and fp must be one-dimensional arrays of equal size")
+    if not values.size:
+        raise ValueError("interp: xp and fp are empty; give at least one point")
     if dtypes.is_complex(values.dtype):
         places, points = promote("interp", x, xp)
         dtype = inexact_dtype(places.dtype)
@@ -808,8 +814,10 @@ def _interpolated(x: Any, xp: Any, fp: Any, left: Any, right: Any) -> Any:
         i = clip(searchsorted(xp, x, side="right"), 1, n - 1)
         x0, y0 = take(xp, i - 1, mode="clip"), take(fp, i - 1, mode="clip")
         width = take(xp, i, mode="clip") - x0
-        inner = x if left == "extrapolate" else maximum(x, xp[0])
-        inner = inner if right == "extrapolate" else minimum(inner, xp[-1])
+        # not maximum and minimum: at the ends the slope is that of the line, not half of it
+        inner = x if left == "extrapolate" else basis.select(x < xp[0], xp[0], x)
+        if right != "extrapolate":
+            inner = basis.select(x > xp[-1], xp[-1], inner)
         is_jump = width == 0
         share = (inner - x0) / basis.select(is_jump, 1, width)
         slope = take(fp, i, mode="clip") - y0

@@ -28,7 +28,14 @@ from ferax.lax.dynamic import dynamic_slice_in_dim
 from ferax.lax.shape import Concatenate, Iota, Rev, Split, slice_of
 from ferax.numpy.creation import asarray
 from ferax.numpy.operations import at_once
-from ferax.numpy.promoting import ArrayLike, DTypeLike, cast, common_dtype, operand
+from ferax.numpy.promoting import (
+    ArrayLike,
+    DTypeLike,
+    cast,
+    common_dtype,
+    known_integer,
+    operand,
+)
 from ferax.shapes import canonical_axes, canonical_axis
 
 
@@ -39,16 +46,6 @@ def no_sharding(who: str, out_sharding: Any) -> None:
             f"{who}: out_sharding is not supported; apply "
             "lax.with_sharding_constraint(result, sharding) instead"
         )
-
-
-def known_integer(x: Any, who: str, what: str) -> int:
-    """An integer parameter: a Python one, or an array with a known value."""
-    try:
-        return operator.index(x)
-    except TypeError as error:
-        if isinstance(error, TypeError) and isinstance(x, Tracer):
-            raise
-        raise TypeError(f"{who}: {what} must be an integer; got {x!r}") from None
 
 
 # -- one array's shape ---------------------------------------------------------------------
@@ -239,6 +236,8 @@ def expand_dims(a: ArrayLike, axis: int | Sequence[int]) -> Array:
     (1, 3, 1)
     """
     x = operand("expand_dims", a)
+    if axis is None:
+        raise TypeError("expand_dims: axis must be an integer or several; got None")
     return basis.reshape(x, shapes.expanded(x.shape, axis, "expand_dims"))
 
 
@@ -803,6 +802,10 @@ def roll(a: ArrayLike, shift: Any, axis: int | Sequence[int] | None = None) -> A
         )
     else:
         steps = list(shift) if isinstance(shift, (list, tuple)) else [shift]
+    steps = [
+        s if isinstance(s, Array) else known_integer(s, "roll", "a shift")
+        for s in steps
+    ]
     if len(steps) == 1:
         steps *= len(axes)
     if len(axes) == 1:
@@ -914,6 +917,8 @@ def diagonal(a: ArrayLike, offset: int = 0, axis1: int = 0, axis2: int = 1) -> A
 def trim_zeros(filt: ArrayLike, trim: str = "fb", axis: Any = None) -> Array:
     """Leading ("f") and trailing ("b") zeros cut off. The values have to be known."""
     x = operand("trim_zeros", filt)
+    if not isinstance(trim, str) or set(trim.lower()) - set("fb"):
+        raise ValueError(f"trim_zeros: trim must be 'f', 'b' or 'fb'; got {trim!r}")
     known = x.concrete() if isinstance(x, Tracer) else x
     host = np.asarray(
         x if known is None else known

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from numbers import Real
 from typing import Any
 
 from ferax import dtypes
@@ -35,6 +36,7 @@ from ferax.numpy.promoting import (
     DTypeLike,
     cast,
     inexact,
+    known_integer,
     operand,
     promote,
     promote_inexact,
@@ -102,15 +104,17 @@ def _observations(who: str, m: Any, y: Any, rowvar: bool, dtype: Any) -> Any:
     if dtype is not None:
         wanted = dtypes.requested(dtype, who)
         given = [basis.convert(x, wanted) for x in given]
-    rows = []
+    rows: list[Any] = []
     for x in given:
         if x.ndim > 2:
             raise ValueError(
                 f"{who}: arrays must have at most 2 axes; got {x.aval.short()}"
             )
         x = inexact(who, x)
+        # as in NumPy: vectors are rows, and so is a second operand of one row
+        is_row = x.ndim < 2 or (rows and x.shape[0] == 1)
         x = basis.reshape(x, (1,) * (2 - x.ndim) + x.shape) if x.ndim < 2 else x
-        rows.append(x if rowvar or x.shape[0] == 1 else basis.permute(x, (1, 0)))
+        rows.append(x if rowvar or is_row else basis.permute(x, (1, 0)))
     return rows[0] if len(rows) == 1 else Concatenate(0)(*rows)
 
 
@@ -133,8 +137,8 @@ def cov(
     Array([[ 1., -1.],
            [-1.,  1.]], dtype=float32)
     """
-    if ddof is not None and ddof != int(ddof):
-        raise ValueError("ddof must be integer")
+    if ddof is not None and not (isinstance(ddof, (Real, Array)) and ddof == int(ddof)):
+        raise ValueError(f"ddof must be integer; got {ddof!r}")
     x = _observations("cov", m, y, rowvar, dtype)
     if x.shape[0] == 0:
         return basis.zeros((0, 0), x.dtype)
@@ -156,7 +160,7 @@ def cov(
         w = g if w is None else MUL(w, g)
     if w is None:
         center = reducing.mean(x, 1, keepdims=True)
-        freedom: Any = scalar(float(n - ddof), real_dtype)
+        freedom: Any = scalar(float(max(n - ddof, 0)), real_dtype)
     else:
         center = average(x, 1, cast(w, x.dtype), keepdims=True)
         mass = reducing.sum(w)
@@ -223,7 +227,7 @@ def diff(
     >>> jnp.diff(jnp.array([1, 4, 9, 16]), n=2)
     Array([2, 2], dtype=int32)
     """
-    x = operand("diff", a)
+    x, n = operand("diff", a), known_integer(n, "diff", "n")
     if n == 0:
         return x
     if n < 0:
@@ -417,7 +421,8 @@ def unwrap(
         at_edge = AND(at_edge, ambiguous)
     wrapped = basis.select(at_edge, half, wrapped)
     limit = period_ / 2 if discont is None else operand("unwrap", discont, 1)
-    size, limit = promote("unwrap", ABS(steps), limit)
+    length = steps if dtypes.is_unsigned(dtype) else ABS(steps)
+    size, limit = promote("unwrap", length, limit)
     correction = basis.select(LT(size, limit), scalar(0, dtype), SUB(wrapped, steps))
     moved = ADD(part(x, axis, 1, n), CumSum(axis)(correction))
     return Concatenate(axis)(part(x, axis, 0, 1), moved)

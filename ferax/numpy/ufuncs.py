@@ -185,7 +185,8 @@ def _floor_divide(x: Any, y: Any) -> Any:
             quotient = EVEN(DIV(basis.select(by_zero, x, whole) if by_zero is not None else whole,
                                 y))  # fmt: skip
         # truncation rounds up where a remainder has not the sign of the divisor
-        quotient = SUB(quotient, basis.convert(_wrong_side(rest, y), dtype))
+        one_more = basis.convert(_wrong_side(rest, y), dtype, rest.aval.weak_type)
+        quotient = SUB(quotient, one_more)
     if by_zero is None or not dtypes.is_integer(dtype):
         return quotient
     return basis.select(by_zero, zero, quotient)
@@ -605,10 +606,14 @@ def isclose(
     if dtype is BOOL:
         return basis.convert(EQ(x, y), BOOL)
     real = dtypes.canonical(np.dtype(np.float64))
-    gap = cast(
-        ABS(SUB(x, y)) if dtypes.is_signed(dtype) else SUB(MAX(x, y), MIN(x, y)), real
-    )
-    size = cast(absolute(y), real)
+    if dtypes.itemsize_bits(dtype) < 32:
+        x, y = cast(x, _INT32), cast(y, _INT32)
+    gap = SUB(MAX(x, y), MIN(x, y))
+    if dtypes.is_signed(
+        x.dtype
+    ):  # where it overflows it is right as an unsigned number
+        gap = basis.convert(gap, np.dtype(f"u{x.dtype.name}"))
+    gap, size = cast(gap, real), ABS(cast(y, real))
     margin = ADD(
         cast(operand("isclose", atol, 3), real),
         MUL(cast(operand("isclose", rtol, 2), real), size),
@@ -791,7 +796,8 @@ def _gcd(x: Any, y: Any) -> Any:
         rest = REM(a, basis.select(done, one, b))
         return basis.select(done, a, b), basis.select(done, zero, rest)
 
-    return while_loop(unfinished, step, (x, y))[0]
+    # |least integer| overflows, so that remainders may be negative
+    return absolute(while_loop(unfinished, step, (x, y))[0])
 
 
 @public

@@ -65,7 +65,10 @@ class ufunc:
     def __call__(self, *args: Any, out: None = None, where: None = None) -> Any:
         if out is not None or where is not None:
             given = "out" if out is not None else "where"
-            raise NotImplementedError(f"{given} argument of {self!r}")
+            raise NotImplementedError(
+                f"the {given} argument of {self!r} is not supported: arrays are immutable. "
+                "Use the result, or jnp.where(…, result, other)."
+            )
         return self._function(*args)
 
     def __repr__(self) -> str:
@@ -190,7 +193,7 @@ class ufunc:
             return own(a, indices) if b is None else own(a, indices, b)
         x = operand(self.__name__, a)
         if b is None:
-            return x.at[indices].set(self._function(x[indices]))
+            return x.at[indices].apply(self._function)
         if self.__name__ in _SCATTERS:
             return getattr(x.at[indices], _SCATTERS[self.__name__])(b)
         places = basis.reshape(Iota(_INT32, (x.size,), 0)(), x.shape)[indices]
@@ -226,6 +229,15 @@ class ufunc:
         n = x.shape[0]
         if type(starts) is Concrete:
             bounds = [*starts.host().tolist(), n]
+            outside = [i for i in bounds[:-1] if not 0 <= i < n]
+            if outside:
+                raise IndexError(
+                    f"{self.__name__}.reduceat: index {outside[0]} is out of bounds for axis "
+                    f"{place} with size {n}; it must lie in [0, {n})"
+                )
+            if len(bounds) == 1:
+                dtype = self.reduce(x[:1]).dtype if n else x.dtype
+                return basis.moveaxis(basis.zeros((0, *x.shape[1:]), dtype), 0, place)
             parts = [
                 self.reduce(x[i:j]) if j > i else self.reduce(x[i : i + 1])
                 for i, j in pairwise(bounds)

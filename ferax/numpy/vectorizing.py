@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any
 
 from ferax import shapes
@@ -198,6 +198,8 @@ def apply_along_axis(
     >>> jnp.apply_along_axis(jnp.sum, 1, jnp.arange(6).reshape(2, 3))
     Array([ 3, 12], dtype=int32)
     """
+    if not callable(func1d):
+        raise TypeError(f"apply_along_axis: func1d must be a function; got {func1d!r}")
     x = operand("apply_along_axis", arr, 2)
     axis = canonical_axis(axis, x.ndim, "apply_along_axis")
 
@@ -220,8 +222,11 @@ def apply_over_axes(func: Callable[[Any, int], Any], a: ArrayLike, axes: Any) ->
     >>> jnp.apply_over_axes(jnp.sum, jnp.ones((2, 3)), [0, 1])
     Array([[6.]], dtype=float32)
     """
+    if not callable(func):
+        raise TypeError(f"apply_over_axes: func must be a function; got {func!r}")
     x = operand("apply_over_axes", a, 1)
-    for axis in (axes,) if isinstance(axes, int) else axes:
+    given = tuple(axes) if isinstance(axes, Iterable) else (axes,)
+    for axis in (canonical_axis(axis, x.ndim, "apply_over_axes") for axis in given):
         y = func(x, axis)
         if y.ndim == x.ndim - 1:
             y = expand_dims(y, axis)
@@ -243,4 +248,6 @@ def frompyfunc(
     >>> jnp.frompyfunc(lambda x: (x, x + 1), 1, 2)(jnp.arange(2))
     (Array([0, 1], dtype=int32), Array([1, 2], dtype=int32))
     """
+    if not callable(func):
+        raise TypeError(f"frompyfunc: func must be a function; got {func!r}")
     return ufunc(func, nin, nout, identity=identity, call=vectorize(func))

@@ -204,7 +204,8 @@ def rademacher(
     Args:
       key: one key.
       shape: of the result.
-      dtype: integer (the default) or floating.
+      dtype: integer (the default) or floating. As unsigned integers -1 is the largest number,
+        as bools it is True.
 
     >>> from ferax import random
     >>> random.rademacher(random.key(42), (4,))
@@ -219,6 +220,8 @@ def rademacher(
 def signs(keys: Any, shape: Shape, dtype: Any) -> Any:
     """-1 or 1."""
     unit = unit_uniform(keys, shape, dtypes.canonical(float))
+    if dtypes.is_bool(dtype):
+        return lax.full(shape, True, dtype)
     one = lax.full(shape, 1, dtype)
     return select(lax.lt(unit, 0.5), one, lax.neg(one))
 
@@ -280,7 +283,7 @@ def permutation(
 
     Args:
       key: one key.
-      x: an array of any dtype with at least one axis, or an integer.
+      x: an array of any dtype with at least one axis, or an integer; a negative one is as 0.
       axis: along which is permuted.
       independent: permute each vector along `axis` by itself, not all alike.
 
@@ -297,7 +300,9 @@ def permutation(
                 "random.permutation: x must be an integer or have an axis; got "
                 f"{values.aval.short()}"
             )
-        return _permuted_indices(keys, shapes.dimension(x, "random.permutation"))
+        n = shapes.dimension(x, "random.permutation")
+        shapes.canonical_axis(axis, 1, "random.permutation")
+        return _permuted_indices(keys, max(n, 0))
     place = shapes.canonical_axis(axis, values.ndim, "random.permutation")
     if independent or values.ndim == 1:
         return _shuffled(keys, values, place)

@@ -138,9 +138,13 @@ def _log_gamma_samples(keys: Any, a: Any) -> Any:
 def _log_gamma_jvp(primals: Parameters, tangents: Parameters) -> tuple[Any, Any]:
     keys, a = primals
     sample = _log_gamma_samples(keys, a)
-    x = lax.exp(sample)
+    # near underflow F = x^a / Γ(a + 1) to rounding, so that log x moves by (ψ(a + 1) - log x) / a
+    edge = 0.5 * math.log(float(dtypes.finfo(a.dtype).tiny))
+    low = lax.lt(sample, lax.full_like(sample, edge))
+    x = lax.exp(select(low, lax.full_like(sample, 0), sample))
     slope = lax.div(lax.random_gamma_grad(a, x), x)
-    return sample, lax.mul(tangents[1], slope)
+    steep = lax.div(lax.sub(lax.digamma(lax.add(a, 1.0)), sample), a)
+    return sample, lax.mul(tangents[1], select(low, steep, slope))
 
 
 def draw_log_gamma(keys: Any, shape: Shape, a: Any) -> Any:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from ferax import dtypes, lax, shapes
 from ferax.core.array import Array
+from ferax.core.avals import Aval
 from ferax.core.basis import broadcast_to, convert, expand_dims, moveaxis, select
 from ferax.errors import public
 from ferax.lax import keys as random_keys
@@ -107,8 +110,9 @@ def multivariate_normal(
         )
     dtype = float_dtype("multivariate_normal", dtype)
     keys, _ = one_key("multivariate_normal", key)
-    center = parameter("multivariate_normal", "mean", mean, dtype)
-    matrix = parameter("multivariate_normal", "cov", cov, dtype)
+    wide = dtypes.promote(Aval((), dtype), Aval((), np.dtype(np.float32)))[0]
+    center = parameter("multivariate_normal", "mean", mean, wide)
+    matrix = parameter("multivariate_normal", "cov", cov, wide)
     if not center.ndim or matrix.ndim < 2 or matrix.shape[-2:] != center.shape[-1:] * 2:
         raise ValueError(
             "random.multivariate_normal: mean must be (…, n) and cov (…, n, n); got "
@@ -119,12 +123,12 @@ def multivariate_normal(
     )
     full = _full_shape("multivariate_normal", shape, batch, center.shape[-1])
     factor = _square_root(matrix, method)
-    z = expand_dims(draw_normal(keys, full, dtype), (len(full),))
+    z = expand_dims(draw_normal(keys, full, dtype).astype(wide), (len(full),))
     factor = broadcast_to(factor, (*full, full[-1]))
     batch_axes = tuple(range(len(full) - 1))
     contracted = (((len(full),), (len(full) - 1,)), (batch_axes, batch_axes))
     moved = lax.squeeze(lax.dot_general(factor, z, contracted), (len(full),))
-    return lax.add(moved, broadcast_to(center, full))
+    return lax.add(moved, broadcast_to(center, full)).astype(dtype)
 
 
 def _square_root(matrix: Any, method: str) -> Any:
@@ -221,6 +225,11 @@ def ball(
     dtype = float_dtype("ball", dtype)
     lead = shapes.canonical_shape(shape, "random.ball")
     full = (*lead, shapes.dimension(d, "random.ball"))
+    if isinstance(p, (int, float)) and np.isinf(p):
+        raise ValueError(
+            "random.ball: p must be finite; for the unit ball of the maximum norm use "
+            "random.uniform(key, (*shape, d), minval=-1, maxval=1)"
+        )
     direction_keys, radius_keys = several("ball", key, 2)
     power = parameter("ball", "p", p, dtype)
     wide = broadcast_to(power, full)

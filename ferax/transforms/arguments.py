@@ -71,10 +71,15 @@ class FlatCall:
         numbered = unflatten(self.tree, range(self.tree.num_leaves))
         return keystr(tree_flatten_with_path(numbered)[0][i][0])
 
-    def check_outputs(self, outs: Sequence[Any], holomorphic: bool) -> None:
+    def check_outputs(
+        self, outs: Sequence[Any], holomorphic: bool, fits: Any = dtypes.is_inexact
+    ) -> None:
         """Results that a Jacobian can be taken of."""
-        fits = dtypes.is_complex if holomorphic else dtypes.is_inexact
-        want = "complex (holomorphic=True)" if holomorphic else "floating or complex"
+        want = "floating or complex" if fits is dtypes.is_inexact else (
+            "floating; pass holomorphic=True for a holomorphic function, and for any other use vjp"
+        )  # fmt: skip
+        if holomorphic:
+            fits, want = dtypes.is_complex, "complex (holomorphic=True)"
         for i, out in enumerate(outs):
             if not fits(out.dtype):
                 raise TypeError(

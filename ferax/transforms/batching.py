@@ -42,7 +42,7 @@ class BatchTracer(Tracer):
     def __init__(self, trace: Trace, value: Any, dim: int):
         whole = value.aval
         shape = whole.shape
-        self.trace = trace
+        self.owner = trace
         self.aval = Aval(shape[:dim] + shape[dim + 1 :], whole.dtype, whole.weak_type)
         self.value = value
         self.dim = dim
@@ -66,7 +66,7 @@ class BatchTrace(Trace):
         dims: list[int | None] = []
         mapped = False
         for a in args:
-            if type(a) is BatchTracer and a.trace is self:
+            if type(a) is BatchTracer and a.owner is self:
                 values.append(a.value)
                 dims.append(a.dim)
                 mapped = True
@@ -114,7 +114,7 @@ def batch_flat(
             *[a if d is None else BatchTracer(trace, a, d) for a, d in zip(args, dims)]
         )
     outs = [to_array(o, "vmap", "a result") for o in outs]
-    mine = [type(o) is BatchTracer and o.trace is trace for o in outs]
+    mine = [type(o) is BatchTracer and o.owner is trace for o in outs]
     return (
         [o.value if m else o for o, m in zip(outs, mine)],
         [o.dim if m else None for o, m in zip(outs, mine)],

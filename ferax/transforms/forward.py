@@ -38,7 +38,7 @@ class JVPTracer(Tracer):
     __slots__ = ("primal", "tangent")
 
     def __init__(self, trace: Trace, primal: Any, tangent: Any):
-        self.trace = trace
+        self.owner = trace
         self.aval = primal.aval
         self.primal = primal
         self.tangent = tangent
@@ -58,7 +58,7 @@ class JVPTrace(Trace):
 
     def process(self, op: Any, args: tuple[Any, ...]) -> list[Any]:
         primals = [
-            a.primal if type(a) is JVPTracer and a.trace is self else a for a in args
+            a.primal if type(a) is JVPTracer and a.owner is self else a for a in args
         ]
         moved = any(p is not a for p, a in zip(primals, args))
         state.trace = self.parent
@@ -94,7 +94,7 @@ def jvp_flat(
             ]
         )
     outs = [to_array(o, "jvp", "a result") for o in outs]
-    mine = [type(o) is JVPTracer and o.trace is trace for o in outs]
+    mine = [type(o) is JVPTracer and o.owner is trace for o in outs]
     return (
         [o.primal if m else o for o, m in zip(outs, mine)],
         [o.tangent if m else Zero(o.aval.tangent()) for o, m in zip(outs, mine)],
@@ -196,7 +196,7 @@ def jvp(
 def strip(tree: Any, trace: Trace) -> Any:
     """Auxiliary data without the tracers of a finished trace."""
     return tree_map(
-        lambda x: x.primal if isinstance(x, Tracer) and x.trace is trace else x,
+        lambda x: x.primal if isinstance(x, Tracer) and x.owner is trace else x,
         tree,
     )
 

@@ -58,12 +58,12 @@ from ferax.tree_util import flatten, tree_map, unflatten
 class TangentTracer(Tracer):
     """A tangent: a variable on the tape."""
 
-    __slots__ = ("var",)
+    __slots__ = ("variable",)
 
     def __init__(self, trace: Trace, var: Var):
-        self.trace = trace
+        self.owner = trace
         self.aval = var.aval
-        self.var = var
+        self.variable = var
 
 
 class TangentTrace(Trace):
@@ -79,8 +79,8 @@ class TangentTrace(Trace):
         inputs: list[Any] = []
         moved = False
         for a in args:
-            if type(a) is TangentTracer and a.trace is self:
-                inputs.append(a.var)
+            if type(a) is TangentTracer and a.owner is self:
+                inputs.append(a.variable)
                 moved = True
             else:
                 inputs.append(to_array(a))
@@ -101,7 +101,7 @@ class LinearizeTracer(Tracer):
     __slots__ = ("primal", "tangent")
 
     def __init__(self, trace: Trace, primal: Any, tangent: TangentTracer):
-        self.trace = trace
+        self.owner = trace
         self.aval = primal.aval
         self.primal = primal
         self.tangent = tangent
@@ -128,7 +128,7 @@ class LinearizeTrace(Trace):
         tangents: list[Any] = []
         moved = False
         for a in args:
-            if type(a) is LinearizeTracer and a.trace is self:
+            if type(a) is LinearizeTracer and a.owner is self:
                 primals.append(a.primal)
                 tangents.append(a.tangent)
                 moved = True
@@ -187,15 +187,15 @@ class Linearized:
         self.out_vars: list[Var | None] = []
         for out in outs:
             out = to_array(out, "the result")
-            mine = type(out) is LinearizeTracer and out.trace is trace
+            mine = type(out) is LinearizeTracer and out.owner is trace
             self.outs.append(out.primal if mine else out)
-            self.out_vars.append(out.tangent.var if mine else None)
+            self.out_vars.append(out.tangent.variable if mine else None)
 
     def strip(self, tree: Any) -> Any:
         """Auxiliary data without the tracers of this run."""
         return tree_map(
             lambda x: (
-                x.primal if type(x) is LinearizeTracer and x.trace is self.trace else x
+                x.primal if type(x) is LinearizeTracer and x.owner is self.trace else x
             ),
             tree,
         )
@@ -215,7 +215,12 @@ class Linearized:
 
 def _as_weak(ct: Any, aval: Aval) -> Any:
     """A cotangent that promotes as its primal does."""
-    return ct if type(ct) is Zero else convert(ct, ct.dtype, aval.weak_type)
+    if type(ct) is Zero:
+        return ct
+    weak = aval.weak_type
+    if dtypes.is_complex(aval.dtype):  # parts of a complex number are strongly typed
+        weak = weak and ct.aval.weak_type
+    return convert(ct, ct.dtype, weak)
 
 
 def transpose_tape(
@@ -294,7 +299,7 @@ def tape_program(lin: Linearized) -> tuple[Jaxpr, list[Any]]:
         if type(x) is Concrete and not x.shape and x._host is not None:
             return Literal(x._host, x.aval)
         key = id(
-            x.var if type(x) is StageTracer else x
+            x.variable if type(x) is StageTracer else x
         )  # two tracers may stand for one variable
         if key not in residuals:
             residuals[key] = (Var(x.aval), x)
@@ -422,35 +427,33 @@ def vjp(
     def pull(ct: Any) -> Any:
         flat, ct_tree = flatten(ct)
         if ct_tree != call.tree:
-            raise TypeError(
+            raise ValueError(
                 f"the pull-back of {name_of(fun)} takes a cotangent with the structure of the "
                 "result; "
                 + describe_tree_difference(ct, value, "cotangents", "results")
             )
-        cts = [checked_cotangent(o, c, fun) for o, c in zip(lin.outs, flat)]
+        who = f"the pull-back of {name_of(fun)} needs a cotangent"
+        cts = [checked_tangent(o, c, who) for o, c in zip(lin.outs, flat)]
         return unflatten(tree, [instantiate(c) for c in lin.pull(cts)])
 
     return (value, pull, lin.strip(call.aux)) if has_aux else (value, pull)
 
 
-def checked_cotangent(out: Any, ct: Any, fun: Any) -> Any:
-    want = out.aval.tangent()
-    if type(ct) is Zero or want.dtype == dtypes.float0:
+def checked_tangent(x: Any, t: Any, needs: str, error: type = ValueError) -> Any:
+    """A tangent or cotangent given by the user for the value `x`."""
+    want = x.aval.tangent()
+    if type(t) is Zero or want.dtype == dtypes.float0:
         return Zero(want)
-    ct = to_array(ct, "vjp", "a cotangent")
-    if ct.shape != want.shape:
-        raise ValueError(
-            f"the pull-back of {name_of(fun)} needs a cotangent of the shape of the result, "
-            f"{want.short()}; got {ct.aval.short()}"
+    t = to_array(t, needs)
+    differs = t.dtype != want.dtype
+    if differs and t.aval.weak_type and dtypes.promote(t.aval, want)[0] == want.dtype:
+        t = t.astype(want.dtype)  # a Python number
+    if t.shape != want.shape or t.dtype != want.dtype:
+        part = "shape" if t.shape != want.shape else "dtype"
+        raise error(
+            f"{needs} of the {part} of the value, {want.short()}; got {t.aval.short()}"
         )
-    if ct.dtype != want.dtype:
-        if ct.aval.weak_type and dtypes.promote(ct.aval, want)[0] == want.dtype:
-            return ct.astype(want.dtype)  # a Python number
-        raise TypeError(
-            f"the pull-back of {name_of(fun)} needs a cotangent of the dtype of the result, "
-            f"{want.short()}; got {ct.aval.short()}"
-        )
-    return ct
+    return t
 
 
 @public
@@ -492,8 +495,9 @@ def linearize(fun: Callable[..., Any], *primals: Any, has_aux: bool = False) -> 
                     tangents, unflatten(tree, leaves), "tangents", "primals"
                 )
             )
+        needs = f"the derivative of {name_of(fun)} needs a tangent"
         moving = [
-            checked_cotangent(p, t, fun)
+            checked_tangent(p, t, needs)
             for p, t, v in zip(leaves, flat, lin.in_vars)
             if v is not None
         ]
@@ -543,7 +547,7 @@ def linear_transpose(
     in_vars = [Var(a) for a in avals]
     with running(trace):
         outs = call(*[TangentTracer(trace, v) for v in in_vars])
-    mine = [type(o) is TangentTracer and o.trace is trace for o in outs]
+    mine = [type(o) is TangentTracer and o.owner is trace for o in outs]
     if not all(mine):
         raise TypeError(
             "linear_transpose: a result does not depend linearly on the arguments"
@@ -558,10 +562,11 @@ def linear_transpose(
                 f"{name_of(fun)} has {call.tree}"
             )
         totals: dict[Var, Any] = {}
+        needs = f"the transpose of {name_of(fun)} needs a cotangent"
         for out, c in zip(outs, flat):
-            c = checked_cotangent(out, c, fun)
-            totals[out.var] = (
-                add_tangents(totals[out.var], c) if out.var in totals else c
+            c = checked_tangent(out, c, needs, TypeError)
+            totals[out.variable] = (
+                add_tangents(totals[out.variable], c) if out.variable in totals else c
             )
         transpose_tape(list(trace.tape), totals)
         return unflatten(
@@ -738,7 +743,7 @@ def jacrev(
         chosen.check_smooth(holomorphic, allow_int)
         call = FlatCall("jacrev", chosen.call, has_aux)
         lin = Linearized(call, chosen.leaves)
-        call.check_outputs(lin.outs, holomorphic)
+        call.check_outputs(lin.outs, holomorphic, dtypes.is_floating)
 
         def pull(*cts: Any) -> list[Any]:
             return [instantiate(c) for c in lin.pull(cts)]

@@ -580,10 +580,12 @@ def _difference(before: Any, now: Any) -> str:
 
 # -- public --------------------------------------------------------------------------------
 
+_MISSING: Any = object()
+
 
 @public
 def jit(
-    fun: Callable[..., Any] | None = None,
+    fun: Callable[..., Any] = _MISSING,
     /,
     *,
     in_shardings: Any = None,
@@ -644,7 +646,7 @@ def jit(
         placing,
         compiler_options or {},
     )
-    if fun is None:
+    if fun is _MISSING:
         return lambda f: jit_function(f, options)
     return jit_function(fun, options)
 

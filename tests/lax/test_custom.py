@@ -244,6 +244,19 @@ def test_misuse_of_custom_vmap_is_explained():
 
 
 @WRAPS
+def test_custom_vmap_takes_arguments_by_keyword(wrap):
+    """They reach the rule by position, defaults too."""
+    f, log = marked()
+    x = jnp.arange(3.0)
+    mapped = wrap(ferax.vmap(lambda x: f(y=x, x=x)))
+    np.testing.assert_array_equal(mapped(x), 11 * np.arange(3))
+    assert log == [(3, [True, True], (3,), (3,))]
+    g = custom_vmap(lambda x, *, y: x + y)
+    with pytest.raises(NotImplementedError, match="keyword-only"):
+        ferax.vmap(lambda x: g(x, y=x))(x)
+
+
+@WRAPS
 def test_sequential_vmap_goes_one_by_one(wrap):
     """The function sees one element after another, whatever is mapped."""
     seen = []
@@ -257,6 +270,61 @@ def test_sequential_vmap_goes_one_by_one(wrap):
     ferax.effects_barrier()
     np.testing.assert_array_equal(out["sum"], [1, 2, 3])
     assert seen == [0, 1, 2]
+
+
+# -- custom_vjp, custom_gradient -----------------------------------------------------------
+
+
+@WRAPS
+def test_none_stands_for_the_cotangent_of_any_part(wrap):
+    """For a leaf, for a tuple inside of an argument, for all of it."""
+    f = ferax.custom_vjp(lambda d: d["a"] * d["b"][0])
+    x = {"a": jnp.float32(2), "b": (jnp.float32(3), jnp.ones(2))}
+    for ct, want in [
+        ({"a": 5.0, "b": None}, (5, 0)),
+        ({"a": None, "b": (7.0, None)}, (0, 7)),
+        (None, (0, 0)),
+    ]:
+        f.defvjp(lambda d: (f(d), None), lambda _, g, ct=ct: (ct,))
+        got = wrap(ferax.grad(f))(x)
+        assert (float(got["a"]), float(got["b"][0])) == want
+        np.testing.assert_array_equal(got["b"][1], [0, 0])
+    for ct in [{"a": 5.0, "b": 1.0}, {"a": 5.0}, (5.0, None), {"a": (5.0,), "b": None}]:
+        f.defvjp(lambda d: (f(d), None), lambda _, g, ct=ct: (ct,))
+        with pytest.raises(TypeError, match="structure of the arguments"):
+            wrap(ferax.grad(f))(x)
+
+
+@WRAPS
+def test_each_call_of_a_custom_gradient_has_its_own_pull_back(wrap):
+    """Two calls before the first backward pass, with other shapes and other rules."""
+
+    @ferax.custom_gradient
+    def f(x):
+        return x**2, lambda ct: ct * x.size
+
+    loss = lambda x: jnp.sum(f(x[:2])) + jnp.sum(f(x))
+    np.testing.assert_array_equal(wrap(ferax.grad(loss))(jnp.ones(3)), [5, 5, 3])
+
+
+def test_misuse_of_custom_rules_is_explained():
+    """Names of no parameter, numbers of no argument, rules that are no functions."""
+    with pytest.raises(ValueError, match=r"names 'n', but the parameters of .* are x"):
+        ferax.custom_jvp(lambda x: x, nondiff_argnames="n")
+    f = ferax.custom_jvp(lambda x: x, nondiff_argnums=5)
+    f.defjvp(lambda n, p, t: (p, t))
+    with pytest.raises(
+        ValueError, match="names positional argument 5, but the call has 1"
+    ):
+        ferax.grad(f)(1.0)
+    with pytest.raises(TypeError, match="defvjp needs a function; got None"):
+        ferax.custom_vjp(lambda x: x).defvjp(lambda x: (x, None), None)
+    with pytest.raises(TypeError, match="must return a pair"):
+        ferax.custom_gradient(lambda x: x**2)(1.0)
+    square = ferax.custom_jvp(lambda x: 2 * x)
+    square.defjvp(lambda p, t: (2 * p[0], t[0] * t[0]))
+    with pytest.raises(TypeError, match="not linear in its tangents"):
+        ferax.grad(square)(1.0)
 
 
 # -- test_util -----------------------------------------------------------------------------

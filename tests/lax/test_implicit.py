@@ -84,10 +84,13 @@ def test_root_checks_what_functions_return():
     solve, tangent = (lambda f, x: x), (lambda g, y: y / g(1.0))
     with pytest.raises(TypeError, match="f must return the structure"):
         lax.custom_root(lambda x: (x, x), 1.0, solve, tangent)
-    with pytest.raises(TypeError, match=r"f must return float32\[\].*float32\[2\]"):
+    with pytest.raises(ValueError, match=r"f must return float32\[\].*float32\[2\]"):
         lax.custom_root(lambda x: jnp.stack([x, x]), 1.0, solve, tangent)
     with pytest.raises(TypeError, match="solve must return"):
         lax.custom_root(lambda x: x, 1.0, lambda f, x: (x, x), tangent)
+    twice = lambda a: lax.custom_root(lambda x: x - a, 1.0, solve, lambda g, y: (y, y))
+    with pytest.raises(TypeError, match="tangent_solve must return the structure"):
+        ferax.grad(twice)(1.0)
 
 
 # -- linear equations ----------------------------------------------------------------------

@@ -208,3 +208,92 @@ def test_static_arguments_of_checkpoint():
         np.testing.assert_allclose(ferax.grad(call)(0.3), expected, 1e-6)
     with pytest.raises(ValueError, match="checkpoint: static_argnames names 'm'"):
         ferax.checkpoint(f, static_argnames="m")
+
+
+def two_axes(function):
+    """The function under two vmaps, over 'i' and inside of it over 'j'."""
+    return ferax.vmap(ferax.vmap(function, axis_name="j"), axis_name="i")
+
+
+@pytest.mark.parametrize("names", [("i", "j"), ("j", "i"), ("i",)])
+@pytest.mark.parametrize("tiled", [False, True])
+def test_several_named_axes_are_one(names, tiled):
+    """Of a tuple of names the members are counted in its order, the last name fastest."""
+    members = {"i": 2, "j": 3}
+    count = int(np.prod([members[n] for n in names]))
+    x = np.arange(2 * 3 * count * 2 * count, dtype="float32")
+    x = x.reshape(2, 3, count, 2 * count)
+
+    def run(x):
+        me = lax.axis_index(names)
+        everyone = lax.all_gather(x, names)
+        sent = lax.all_to_all(x, names, 1, 0, tiled=True)
+        mine = lax.dynamic_slice_in_dim(everyone, 2 * me, 2, axis=2)
+        part = lax.dynamic_slice_in_dim(everyone.sum(0), me, 1, axis=0)
+        scattered = lax.psum_scatter(x, names, tiled=tiled)
+        gathered = lax.all_gather(x, names, axis=1, tiled=tiled)
+        wanted = jnp.concatenate(everyone, 1) if tiled else jnp.stack(everyone, 1)
+        return (
+            sent - mine.reshape(-1, 2),
+            scattered - (part if tiled else part[0]),
+            gathered - wanted,
+        )
+
+    for function in (two_axes(run), ferax.jit(two_axes(run))):
+        for difference in function(x):
+            np.testing.assert_allclose(difference, 0, atol=1e-4)
+
+
+def test_exchange_over_two_axes():
+    """all_to_all puts the new axis anywhere, and is its own transpose with axes exchanged."""
+    x = np.arange(6 * 5 * 6, dtype="float32").reshape(2, 3, 5, 6)
+
+    def run(x):
+        return lax.all_to_all(x, ("i", "j"), 1, 0)
+
+    got = two_axes(run)(x)
+    np.testing.assert_array_equal(
+        got.reshape(6, 6, 5), x.reshape(6, 5, 6).transpose(2, 0, 1)
+    )
+    (back,) = ferax.vjp(two_axes(run), x)[1](got)
+    np.testing.assert_array_equal(back, x)
+
+
+def test_bools_are_counted():
+    """psum of bools is an int32, pmean of them a float32."""
+    x = np.array([True, False, True, True])
+    total, mean, one = ferax.vmap(
+        lambda v: (lax.psum(v, "i"), lax.pmean(v, "i"), lax.psum(True, "i")),
+        axis_name="i",
+    )(x)
+    assert (total.dtype, mean.dtype) == ("int32", "float32")
+    assert (int(total[0]), float(mean[0]), int(one[0])) == (3, 0.75, 4)
+
+
+def test_who_gets_nothing_gets_zero():
+    """Members that are no target of ppermute get zeros, whatever the others have."""
+    x = np.array([np.nan, -np.inf, 5], "float32")
+    got = ferax.vmap(lambda v: lax.ppermute(v, "i", [(2, 0)]), axis_name="i")(x)
+    np.testing.assert_array_equal(got, [5, 0, 0])
+    assert not np.signbit(np.asarray(got)).any()
+
+
+def test_axes_and_members_out_of_bounds():
+    """Axes, members and pairs that do not exist are named; ppermute has one axis."""
+    x = np.zeros((4, 4), "float32")
+
+    def over(function):
+        return ferax.vmap(function, axis_name="i")(x)
+
+    with pytest.raises(ValueError, match="all_to_all: axis 2 is out of bounds"):
+        over(lambda v: lax.all_to_all(v, "i", 2, 0))
+    with pytest.raises(ValueError, match="all_gather: axis 2 is out of bounds"):
+        over(lambda v: lax.all_gather(v, "i", axis=2))
+    with pytest.raises(ValueError, match="psum_scatter: axis 1 is out of bounds"):
+        over(lambda v: lax.psum_scatter(v, "i", scatter_dimension=1))
+    with pytest.raises(ValueError, match=r"targets must be in \[0, 4\)"):
+        over(lambda v: lax.ppermute(v, "i", [(0, 4)]))
+    with pytest.raises(TypeError, match=r"pairs \(source, target\); got \[0, 1\]"):
+        over(lambda v: lax.ppermute(v, "i", [0, 1]))
+    with pytest.raises(NotImplementedError, match="over several named axes"):
+        two_axes(lambda v: lax.ppermute(v, ("i", "j"), [(0, 1)]))(x)

@@ -7,7 +7,7 @@ import pytest
 
 import ferax
 import ferax.numpy as jnp
-from ferax import ops
+from ferax import lax, ops
 
 WAYS = {
     ops.segment_sum: (np.add, 0),
@@ -82,3 +82,27 @@ def test_segments_differentiate_and_map():
     many = jnp.arange(6.0).reshape(2, 3)
     out = ferax.vmap(lambda d: ops.segment_max(d, ids, 3))(many)
     np.testing.assert_array_equal(out, [[0, -np.inf, 2], [3, -np.inf, 5]])
+
+
+@pytest.mark.parametrize("fun", WAYS)
+@pytest.mark.parametrize("mode", ["clip", lax.GatherScatterMode.CLIP])
+def test_clipped_numbers_go_to_the_first_and_last_group(fun, mode):
+    """A negative number is below the first group; it does not count from the end."""
+    data = np.array([1, 2, 3, 4, -5], np.float32)
+    got = fun(jnp.array(data), jnp.array([0, -1, 7, 1, 1]), 3, mode=mode)
+    np.testing.assert_allclose(got, by_loop(fun, data, [0, 0, 2, 1, 1], 3))
+
+
+@pytest.mark.parametrize(
+    ("call", "kind", "message"),
+    [
+        (lambda x, i: ops.segment_max(x, i, 3, bucket_size=0), ValueError, "bucket_size.*got 0"),
+        (lambda x, i: ops.segment_min(x, i, 2.0), TypeError, "segment_min.*integers; got 2.0"),
+        (lambda x, i: ops.segment_sum(x > 0, i), TypeError, "numbers; got bool.*segment_max"),
+        (ferax.jit(ops.segment_sum), ferax.errors.ConcretizationTypeError, "give num_segments"),
+    ],
+)  # fmt: skip
+def test_messages_of_segments(call, kind, message):
+    """They name the function and what to give instead."""
+    with pytest.raises(kind, match=message):
+        call(jnp.arange(3.0), jnp.arange(3))

@@ -464,3 +464,64 @@ def test_scaled_dot_general():
     assert nn.get_scaled_dot_general_config("nvfp4").block_size == 16
     with pytest.raises(ValueError, match="mode must be"):
         nn.get_scaled_dot_general_config("int8")
+
+
+# -- one_hot, glu, attention: classes, axes and shapes -------------------------------------
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int8", "bfloat16", "float16", "bool"])
+def test_one_hot_of_more_classes_than_the_dtype_counts(dtype):
+    """Each class has one place, also beyond the largest number of the dtype."""
+    hot = nn.one_hot(jnp.array([0, 1], dtype), 5000)
+    np.testing.assert_array_equal(np.argwhere(hot), [[0, 0], [1, 1]])
+
+
+def test_one_hot_along_a_named_axis():
+    """Each member of the axis gets its element."""
+    rows = ferax.vmap(
+        lambda _: nn.one_hot(jnp.array([1, 5]), 3, axis="i"), axis_name="i"
+    )(jnp.arange(3))
+    np.testing.assert_array_equal(rows, [[0, 0], [1, 0], [0, 0]])
+    with pytest.raises(ValueError, match="'i' has size 2; it must be num_classes, 3"):
+        ferax.vmap(lambda x: nn.one_hot(x, 3, axis="i"), axis_name="i")(jnp.arange(2))
+
+
+@pytest.mark.parametrize(
+    ("call", "kind", "message"),
+    [
+        (lambda: nn.one_hot(jnp.arange(2), 2.0), TypeError, "one_hot.*integers; got 2.0"),
+        (lambda: nn.one_hot(jnp.arange(2), -1), ValueError, "negative; got -1"),
+        (lambda: nn.glu(jnp.ones((2, 4)), axis=3), ValueError, "glu: axis 3 is out of bounds"),
+    ],
+)  # fmt: skip
+def test_messages_of_classes_and_axes(call, kind, message):
+    """They name the function and what came."""
+    with pytest.raises(kind, match=message):
+        call()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"mask": np.ones((2, 1, 3, 3), bool)}, r"mask must broadcast.*\(1, 2, 3, 3\)"),
+        ({"bias": np.ones((2, 1, 3, 3))}, r"bias must broadcast.*\(1, 2, 3, 3\)"),
+        ({"query_seq_lengths": np.array([1, 2])}, r"query_seq_lengths.*batch of 1; got int"),
+        ({"key_value_seq_lengths": np.array([1.5])}, r"key_value_seq_lengths.*integers.*float"),
+    ],
+)  # fmt: skip
+def test_attention_refuses_what_does_not_fit_its_batch(options, message):
+    """More masks or lengths than there are sequences, and lengths that count nothing."""
+    x = jnp.ones((3, 2, 4))
+    with pytest.raises(ValueError, match=message):
+        nn.dot_product_attention(x, x, x, **options)
+
+
+def test_log_softmax_of_masked_elements_is_constant():
+    """-inf where the mask is, whatever the others are: no derivative by them."""
+    mask = jnp.array([True, False, True])
+    jac = ferax.jacrev(lambda x: nn.log_softmax(x, where=mask))(
+        jnp.array([0.0, 1.0, 0.0])
+    )
+    np.testing.assert_allclose(
+        jac, [[0.5, 0, -0.5], [0, 0, 0], [-0.5, 0, 0.5]], atol=1e-6
+    )

@@ -9,6 +9,7 @@ from pathlib import Path
 import ml_dtypes  # noqa: F401 - names bfloat16 for np.dtype
 import numpy as np
 import pytest
+from scipy import special
 
 import ferax
 import ferax.numpy as jnp
@@ -479,3 +480,67 @@ def test_custom_keys_by_default():
     """enable_custom_prng makes PRNGKey give new-style keys."""
     with scoped["enable_custom_prng"](True):
         assert PRNGKey(0).dtype.name == "key<fry>"
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+@pytest.mark.parametrize("method", ["cholesky", "eigh", "svd"])
+def test_multivariate_normal_of_16_bits(dtype, method):
+    """The square root of the covariance is made in float32; only the sample is small."""
+    key, mean, cov = (
+        random.key(7),
+        jnp.array([1.0, 2.0]),
+        jnp.array([[2.0, 0.5], [0.5, 1.0]]),
+    )
+    z = np.asarray(random.normal(key, (3, 2), dtype), np.float32)
+    got = random.multivariate_normal(key, mean, cov, (3,), dtype, method)
+    assert got.dtype == dtype
+    moved = np.asarray(got, np.float32) - np.asarray(mean)
+    # whatever root A is taken, |A z|² / |z|² lies between the eigenvalues of A Aᵀ = cov
+    stretch = np.sum(moved**2, -1) / np.sum(z**2, -1)
+    low, high = np.linalg.eigvalsh(cov)
+    assert np.all((low - 0.05 < stretch) & (stretch < high + 0.05))
+    if method == "cholesky":
+        np.testing.assert_allclose(moved, z @ np.linalg.cholesky(cov).T, atol=0.05)
+
+
+def test_signs_as_bools_and_permutations_of_no_numbers():
+    """As numbers -1 and 1 are both true; there is one order of nothing."""
+    key = random.key(7)
+    np.testing.assert_array_equal(random.rademacher(key, (3,), bool), [True] * 3)
+    assert random.permutation(key, -1).shape == (0,)
+    with pytest.raises(
+        ValueError, match=r"random\.permutation: axis 1 is out of bounds"
+    ):
+        random.permutation(key, 5, axis=1)
+
+
+def test_device_get_gives_keys_back():
+    """Their words are no numbers; the arrays beside them come as NumPy arrays."""
+    tree = {"key": random.key(3), "x": jnp.arange(2)}
+    got = ferax.device_get(tree)
+    assert got["key"].dtype == tree["key"].dtype
+    assert type(got["x"]) is np.ndarray
+
+
+@pytest.mark.parametrize("wrap", [lambda f: f, ferax.jit], ids=["eager", "jit"])
+def test_gradients_of_gamma_numbers_that_underflow(wrap):
+    """For a small x its distribution is x^a / Γ(a + 1): d log x / da = (ψ(a + 1) - log x) / a."""
+    key, a = random.key(7), np.array([0.1, 0.05, 0.02, 1e-3], np.float32)
+    draw = lambda a: random.loggamma(key, a)
+    samples = np.array([draw(x) for x in a], np.float64)
+    slopes = wrap(ferax.vmap(ferax.grad(draw)))(jnp.array(a))
+    np.testing.assert_allclose(
+        slopes, (special.digamma(a + 1) - samples) / a, rtol=1e-5
+    )
+    of_gamma = wrap(ferax.vmap(ferax.grad(lambda a: random.gamma(key, a))))(
+        jnp.array(a)
+    )
+    np.testing.assert_allclose(
+        of_gamma, np.exp(samples) * np.asarray(slopes), atol=1e-20
+    )
+
+
+def test_the_ball_of_the_maximum_norm_is_a_cube():
+    """p = inf is refused, with what to write instead."""
+    with pytest.raises(ValueError, match=r"p must be finite; .* random\.uniform"):
+        random.ball(random.key(7), 3, jnp.inf)

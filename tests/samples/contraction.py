@@ -52,6 +52,13 @@ SAMPLES = {
             [array((3, 4), "int8"), array((4, 2), "int8", 1)],
         ),
         Sample(
+            DotGeneral(((1,), (0,)), preferred_element_type=dtypes.as_dtype("float32")),
+            [array((3, 4), "float8_e4m3fn"), array((4, 2), "float8_e5m2", 1)],
+            order=0,
+            why="the differences of 8-bit floats are not small",
+            note="two kinds of 8-bit floats",
+        ),
+        Sample(
             DotGeneral(((1,), (0,)), precision=(Precision.HIGHEST, Precision.DEFAULT)),
             [array((3, 4)), array((4, 2), seed=1)],
         ),

@@ -313,6 +313,8 @@ SAMPLES = {
         *_unary(tr.IntegerPow(2), complex_too=False),
         *_unary(tr.IntegerPow(-1), 0.5, 2.0),
         *_unary(tr.IntegerPow(40), 0.8, 1.1, complex_too=False),
+        Sample(tr.IntegerPow(0), [array((5,), "int32")]),
+        Sample(tr.IntegerPow(0), [array((5,), "complex64")]),
         Sample(tr.IntegerPow(7), [array((5,), "int32")]),
         Sample(tr.IntegerPow(200), [array((5,), "uint8")]),
         Sample(tr.IntegerPow(3), [array((5,), "int4")]),

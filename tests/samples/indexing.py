@@ -105,9 +105,7 @@ def _scatters(kind):
         return Sample(op, [x, indices, updates], **{**smooth, **options})
 
     dtypes = ["int32", "uint8", "float16", "bfloat16"]
-    dtypes += (
-        ["bool"] if kind is indexing.Scatter else ["complex64"] * ("linear" in smooth)
-    )
+    dtypes += ["bool"] if kind is indexing.Scatter else ["complex64"]
     return [
         one(_ROWS, array((4, 3)), _places(3, 0), array((2, 3), seed=1), unique=True),
         one(_ROWS, array((4, 3)), _places(2), array((1, 3), seed=1)),

@@ -205,12 +205,15 @@ def test_names_and_sizes():
     assert dtypes.short_name(dtypes.float0) == "float0"
     assert dtypes.itemsize_bits("int4") == 4
     assert dtypes.itemsize_bits(np.float64) == 64
+    assert dtypes.itemsize_bits(bool) == 8
 
 
 def test_scalar_type_and_real_complex_partners():
     """Each number has its Python type; real and complex dtypes come in pairs."""
     assert dtypes.scalar_type_of(np.int8(3)) is int
     assert dtypes.scalar_type_of(1.5) is float
+    assert dtypes.scalar_type_of(complex) is complex
+    assert dtypes.scalar_type_of(np.float32) is float
     assert dtypes.to_complex(np.dtype("float32")) == np.complex64
     assert dtypes.to_complex(np.dtype("float64")) == np.complex128
     assert dtypes.to_complex(np.dtype("int8")) == np.complex64

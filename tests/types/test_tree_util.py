@@ -422,3 +422,46 @@ def test_dicts_are_rebuilt_with_sorted_keys():
     assert counts.default_factory is int
     kept = tu.tree_map(lambda x: x, OrderedDict(z=1, y=2))
     assert list(kept) == ["z", "y"]
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: tu.tree_unflatten(3, []), "tree_unflatten needs a structure.*got 3"),
+        (lambda: tu.treedef_is_leaf(3), "treedef_is_leaf needs a structure"),
+        (lambda: tu.treedef_children(3), "treedef_children needs a structure"),
+        (lambda: tu.treedef_tuple([3]), "treedef_tuple needs a structure"),
+        (lambda: tu.tree_transpose(3, None, [1]), "tree_transpose needs a structure"),
+        (lambda: tu.tree_transpose(tu.tree_structure([1]), 3, [1]), "needs a structure"),
+        (lambda: tu.register_dataclass(3), "register_dataclass needs a class; got 3"),
+        (lambda: tu.register_pytree_node_class(3), "needs a class; got 3"),
+        (lambda: tu.register_pytree_with_keys_class(3), "needs a class; got 3"),
+        (lambda: tu.register_pytree_node_class(type("C", (), {})), "no method tree_flatten"),
+    ],
+)  # fmt: skip
+def test_what_is_no_structure_and_no_class(call, message):
+    """A TypeError says what is needed, instead of an attribute that is missing."""
+    with pytest.raises(TypeError, match=message):
+        call()
+
+
+def test_fields_of_two_kinds():
+    """A field is a child or part of the structure, not both."""
+
+    @dataclasses.dataclass
+    class Both:
+        a: int
+
+    with pytest.raises(ValueError, match="Both: a field can be named only once"):
+        tu.register_dataclass(Both, data_fields=["a"], meta_fields=["a"])
+
+
+def test_errors_of_nodes_while_they_are_rebuilt_come_through():
+    """An AttributeError of a node's own code is not taken for a wrong structure."""
+
+    class Broken:
+        pass
+
+    tu.register_pytree_node(Broken, lambda b: ((), None), lambda aux, xs: aux.missing)
+    with pytest.raises(AttributeError, match="missing"):
+        tu.tree_unflatten(tu.tree_structure(Broken()), [])
