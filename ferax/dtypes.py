@@ -236,7 +236,10 @@ def canonical(dtype: Any) -> Any:
     Raises TypeError for dtypes that arrays cannot have (strings, objects, dates).
     """
     table = _canonical_64 if config.enable_x64 else _canonical_32
-    found = table.get(dtype)
+    try:
+        found = table.get(dtype)
+    except TypeError:  # as of array([1, 2], [3, 4])
+        raise TypeError(f"a dtype is needed here; got {dtype!r}") from None
     if found is None:
         found = as_dtype(dtype)
         if found not in NUMBERS and found != float0 and not isinstance(found, KeyDtype):

@@ -242,13 +242,9 @@ def block_until_ready(x: Any) -> Any:
     Raises:
       JaxRuntimeError: if the program that computes one of them failed.
     """
-    buffers = [
-        leaf._buffer
-        for leaf in tree_util.tree_leaves(x)
-        if isinstance(leaf, Concrete)
-        and leaf._buffer is not None
-        and not leaf.is_deleted()
-    ]
+    leaves = tree_util.tree_leaves(x)
+    found = [leaf._buffer for leaf in leaves if type(leaf) is Concrete]
+    buffers = [b for b in found if b is not None and not b.is_deleted()]
     if buffers:
         engine().wait(buffers)
     return x

@@ -537,7 +537,7 @@ def fetch_early(buffer: Any) -> None:
 def wait(buffers: Sequence[Any]) -> None:
     """Wait until buffers are computed. Raises JaxRuntimeError if one could not be."""
     try:
-        _jax.batched_block_until_ready(list(buffers))
+        _jax.batched_block_until_ready(buffers)
     except Failure as error:
         raise translated(error) from cause(error)
 

@@ -52,7 +52,7 @@ from ferax.transforms.arguments import (
 )
 from ferax.transforms.batching import vmap
 from ferax.transforms.forward import jacfwd
-from ferax.tree_util import flatten, tree_map, unflatten
+from ferax.tree_util import Partial, flatten, tree_map, unflatten
 
 
 class TangentTracer(Tracer):
@@ -407,7 +407,8 @@ def vjp(
 
     Returns:
       (f(primals), pull), where `pull` takes a cotangent like the result and returns a tuple of
-      cotangents, one per primal; and the auxiliary data if `has_aux`.
+      cotangents, one per primal; and the auxiliary data if `has_aux`. `pull` is a pytree of what
+      it keeps of f's run: transformed functions may return it and take it.
 
     >>> import ferax, ferax.numpy as jnp
     >>> value, pull = ferax.vjp(jnp.sin, 0.0)
@@ -422,26 +423,45 @@ def vjp(
     call = FlatCall("vjp", lambda *xs: fun(*unflatten(tree, xs)), has_aux)
     lin = Linearized(call, leaves)
     value = unflatten(call.tree, lin.outs)
+    program, residuals = tape_program(lin)
+    in_avals, out_avals = lin.in_avals, [o.aval for o in lin.outs]
+    ins, outs = (
+        [v is not None for v in lin.in_vars],
+        [v is not None for v in lin.out_vars],
+    )
+    needs = f"the pull-back of {name_of(fun)} needs a cotangent"
 
     @public
-    def pull(ct: Any) -> Any:
+    def pull(residuals: list[Any], ct: Any) -> Any:
         flat, ct_tree = flatten(ct)
         if ct_tree != call.tree:
             raise ValueError(
                 f"the pull-back of {name_of(fun)} takes a cotangent with the structure of the "
                 "result; "
-                + describe_tree_difference(ct, value, "cotangents", "results")
+                + describe_tree_difference(
+                    ct, unflatten(call.tree, out_avals), "cotangents", "results"
+                )
             )
-        who = f"the pull-back of {name_of(fun)} needs a cotangent"
-        cts = [checked_tangent(o, c, who) for o, c in zip(lin.outs, flat)]
-        return unflatten(tree, [instantiate(c) for c in lin.pull(cts)])
+        cts = [checked_tangent(a, c, needs) for a, c in zip(out_avals, flat)]
+        moving = [LinearInput(a.tangent()) for a, moves in zip(in_avals, ins) if moves]
+        args = [*residuals, *moving]
+        answers = backward_pass(program, args, [c for c, o in zip(cts, outs) if o])
+        pulled = iter(answers[len(residuals) :])
+        return unflatten(
+            tree,
+            [
+                instantiate(_as_weak(next(pulled) if moves else Zero(a.tangent()), a))
+                for a, moves in zip(in_avals, ins)
+            ],
+        )
 
-    return (value, pull, lin.strip(call.aux)) if has_aux else (value, pull)
+    back = Partial(pull, residuals)
+    return (value, back, lin.strip(call.aux)) if has_aux else (value, back)
 
 
-def checked_tangent(x: Any, t: Any, needs: str, error: type = ValueError) -> Any:
-    """A tangent or cotangent given by the user for the value `x`."""
-    want = x.aval.tangent()
+def checked_tangent(aval: Aval, t: Any, needs: str, error: type = ValueError) -> Any:
+    """A tangent or cotangent given by the user for a value of this kind."""
+    want = aval.tangent()
     if type(t) is Zero or want.dtype == dtypes.float0:
         return Zero(want)
     t = to_array(t, needs)
@@ -469,7 +489,7 @@ def linearize(fun: Callable[..., Any], *primals: Any, has_aux: bool = False) -> 
 
     Returns:
       (f(primals), push), where `push` takes one tangent per primal; and the auxiliary data if
-      `has_aux`.
+      `has_aux`. `push` is a pytree of what it keeps of f's run, as `vjp`'s answer is.
 
     >>> import ferax, ferax.numpy as jnp
     >>> value, push = ferax.linearize(jnp.sin, 0.0)
@@ -483,32 +503,37 @@ def linearize(fun: Callable[..., Any], *primals: Any, has_aux: bool = False) -> 
     lin = Linearized(call, leaves)
     value = unflatten(call.tree, lin.outs)
     program, residuals = tape_program(lin)
+    in_avals, out_avals = lin.in_avals, [o.aval for o in lin.outs]
+    ins, outs = (
+        [v is not None for v in lin.in_vars],
+        [v is not None for v in lin.out_vars],
+    )
+    needs = f"the derivative of {name_of(fun)} needs a tangent"
 
     @public
-    def push(*tangents: Any) -> Any:
+    def push(residuals: list[Any], *tangents: Any) -> Any:
         flat, t_tree = flatten(tangents)
         if t_tree != tree:
             raise TypeError(
                 f"the derivative of {name_of(fun)} takes tangents with the structure of the "
                 "primals; "
                 + describe_tree_difference(
-                    tangents, unflatten(tree, leaves), "tangents", "primals"
+                    tangents, unflatten(tree, in_avals), "tangents", "primals"
                 )
             )
-        needs = f"the derivative of {name_of(fun)} needs a tangent"
-        moving = [
-            checked_tangent(p, t, needs)
-            for p, t, v in zip(leaves, flat, lin.in_vars)
-            if v is not None
-        ]
-        pushed = iter(eval_jaxpr(program, (), [*residuals, *map(instantiate, moving)]))
-        outs = [
-            instantiate(Zero(o.aval.tangent())) if v is None else next(pushed)
-            for o, v in zip(lin.outs, lin.out_vars)
-        ]
-        return unflatten(call.tree, outs)
+        given = [checked_tangent(a, t, needs) for a, t in zip(in_avals, flat)]
+        moving = [instantiate(t) for t, moves in zip(given, ins) if moves]
+        pushed = iter(eval_jaxpr(program, (), [*residuals, *moving]))
+        return unflatten(
+            call.tree,
+            [
+                next(pushed) if moves else instantiate(Zero(a.tangent()))
+                for a, moves in zip(out_avals, outs)
+            ],
+        )
 
-    return (value, push, lin.strip(call.aux)) if has_aux else (value, push)
+    forth = Partial(push, residuals)
+    return (value, forth, lin.strip(call.aux)) if has_aux else (value, forth)
 
 
 @public
@@ -564,7 +589,7 @@ def linear_transpose(
         totals: dict[Var, Any] = {}
         needs = f"the transpose of {name_of(fun)} needs a cotangent"
         for out, c in zip(outs, flat):
-            c = checked_tangent(out, c, needs, TypeError)
+            c = checked_tangent(out.aval, c, needs, TypeError)
             totals[out.variable] = (
                 add_tangents(totals[out.variable], c) if out.variable in totals else c
             )

@@ -328,3 +328,35 @@ def test_constants_in_user_rules():
     for g in (ferax.hessian(f), ferax.grad(ferax.grad(f)), ferax.jit(ferax.hessian(f))):
         assert float(g(2.0)) == 6.0
     assert ferax.vmap(ferax.grad(f))(jnp.array([1.0, -1.0])).tolist() == [6.0, 1.0]
+
+
+# -- pull-backs as values ------------------------------------------------------------------
+
+
+def test_pull_backs_are_pytrees():
+    """jit and vmap return what vjp and linearize return; it may be passed in again."""
+    x = jnp.array([0.5, 1.0, 2.0])
+    y = jnp.array([1.0, -1.0, 3.0])
+
+    def f(x):
+        return jnp.sin(x) * y
+
+    value, pull = ferax.jit(lambda x: ferax.vjp(f, x))(x)
+    np.testing.assert_allclose(value, f(x), rtol=1e-6)
+    slope = np.cos(x) * y
+    np.testing.assert_allclose(pull(jnp.ones(3))[0], slope, rtol=1e-6)
+    apply = ferax.jit(lambda pull, ct: pull(ct)[0])
+    np.testing.assert_allclose(apply(pull, 2 * jnp.ones(3)), 2 * slope, rtol=1e-6)
+    pulls = ferax.vmap(lambda x: ferax.vjp(jnp.sin, x)[1])(x)
+    (each,) = ferax.vmap(lambda pull: pull(1.0))(pulls)
+    np.testing.assert_allclose(each, np.cos(x), rtol=1e-6)
+    push = ferax.jit(lambda x: ferax.linearize(f, x)[1])(x)
+    np.testing.assert_allclose(push(jnp.ones(3)), slope, rtol=1e-6)
+    assert all(leaf.size <= 3 for leaf in ferax.tree.leaves(pull))
+
+
+def test_pull_backs_keep_only_what_they_need():
+    """The leaves of a pull-back are the residuals: none for a linear function of constants."""
+    assert ferax.tree.leaves(ferax.vjp(lambda x: x + x, 3.0)[1]) == []
+    (residual,) = ferax.tree.leaves(ferax.vjp(jnp.exp, jnp.ones(4))[1])
+    np.testing.assert_allclose(residual, np.exp(np.ones(4)), rtol=1e-6)

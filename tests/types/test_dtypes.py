@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import ferax.numpy as jnp
 from ferax import dtypes
 from ferax.config import scoped
 
@@ -219,3 +220,9 @@ def test_scalar_type_and_real_complex_partners():
     assert dtypes.to_complex(np.dtype("int8")) == np.complex64
     assert dtypes.to_real(np.dtype("complex128")) == np.float64
     assert dtypes.to_real(np.dtype("int8")) == np.int8
+
+
+def test_what_is_no_dtype_is_shown():
+    """A second list in the place of a dtype, as newcomers write it, is named."""
+    with pytest.raises(TypeError, match=r"a dtype is needed here; got \[3, 4\]"):
+        jnp.array([1, 2], [3, 4])
