@@ -545,6 +545,12 @@ def keystr(keys: KeyPath, *, simple: bool = False, separator: str = "") -> str:
     return separator.join(map(_simple_key if simple else str, keys))
 
 
+def leaf_path(tree: PyTreeDef, i: int) -> str:
+    """Where leaf i of a structure is, as `[1]['w']`; empty for a lone leaf."""
+    numbered = unflatten(tree, range(tree.num_leaves))
+    return keystr(tree_flatten_with_path(numbered)[0][i][0])
+
+
 def _simple_key(key: Any) -> str:
     names = [name for name in ("key", "idx", "name") if hasattr(key, name)]
     return str(getattr(key, names[0]) if names else key)

@@ -775,6 +775,18 @@ def instantiate(t: Any) -> Any:
     return zeros(t.shape, t.dtype)
 
 
+def without_zeros(tangents: Any) -> tuple[list[bool], list[Any]]:
+    """Which tangents (or cotangents) are not zero, and these."""
+    nonzero = [type(t) is not Zero for t in tangents]
+    return nonzero, [t for t, n in zip(tangents, nonzero) if n]
+
+
+def with_zeros(outs: Any, moving: Any, nonzero: Any) -> list[Any]:
+    """A tangent for each result: the moving ones in their places, zeros elsewhere."""
+    rest = iter(moving)
+    return [next(rest) if n else Zero(o.aval.tangent()) for o, n in zip(outs, nonzero)]
+
+
 def add_tangents(a: Any, b: Any) -> Any:
     """The sum of two (co)tangents, either of which may be a symbolic zero."""
     if type(a) is Zero:

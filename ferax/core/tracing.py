@@ -152,6 +152,25 @@ class Tracer(Array):
         return f"Traced<{self.aval.terse()}>with<{type(self.owner).__name__}>"
 
 
+class DualTracer(Tracer):
+    """A primal with its tangent; what is known of the primal is known of it."""
+
+    __slots__ = ("primal", "tangent")
+
+    def __init__(self, trace: Trace, primal: Any, tangent: Any):
+        self.owner = trace
+        self.aval = primal.aval
+        self.primal = primal
+        self.tangent = tangent
+
+    def concrete(self) -> Concrete | None:
+        primal = self.primal
+        return primal.concrete() if isinstance(primal, Tracer) else primal
+
+    def origin(self) -> str:
+        return self.primal.origin() if isinstance(self.primal, Tracer) else ""
+
+
 # -- operands ------------------------------------------------------------------------------
 
 

@@ -18,7 +18,7 @@ from ferax.core.tracing import state
 from ferax.transforms.arguments import FlatCall, check_callable, name_of
 from ferax.transforms.calls import run_compiled
 from ferax.transforms.guards import guards_of
-from ferax.tree_util import keystr, tree_flatten_with_path, unflatten
+from ferax.tree_util import unflatten
 
 EQUATION_SECONDS = 2e-6  # what NumPy takes for a small operation
 COMPILE_SECONDS = 0.1  # what a small program takes to compile
@@ -65,13 +65,6 @@ def trace_body(
     if all(type(c) is Concrete for c in consts):
         table[key] = body
     return body
-
-
-def leaf_path(tree: Any, i: int) -> str:
-    """Where leaf i of a structure is, as `[1]['w']`."""
-    return keystr(
-        tree_flatten_with_path(unflatten(tree, range(tree.num_leaves)))[0][i][0]
-    )
 
 
 def permuted(

@@ -21,18 +21,20 @@ from ferax.core.basis import (
     instantiate,
     moveaxis,
     stage_closed,
+    with_zeros,
+    without_zeros,
     zeros,
 )
 from ferax.core.jaxpr import Jaxpr, derived, eval_jaxpr
 from ferax.core.primitive import Primitive
 from ferax.core.tracing import to_array
 from ferax.errors import public
-from ferax.lax.bodies import leaf_path, run_operation, trace_body
+from ferax.lax.bodies import run_operation, trace_body
 from ferax.transforms.arguments import name_of
 from ferax.transforms.batching import batch_jaxpr, to_front
 from ferax.transforms.forward import jvp_jaxpr
 from ferax.transforms.reverse import linearize_jaxpr, transpose_jaxpr
-from ferax.tree_util import flatten, unflatten
+from ferax.tree_util import flatten, leaf_path, unflatten
 
 
 class Cond(Primitive, interned=False):
@@ -76,42 +78,32 @@ class Cond(Primitive, interned=False):
 
     def jvp(self, primals: Any, tangents: Any) -> tuple[list[Any], list[Any]]:
         index, *operands = primals
-        nonzero = [type(t) is not Zero for t in tangents[1:]]
+        nonzero, moving = without_zeros(tangents[1:])
         wanted = _union(jvp_jaxpr(b, nonzero)[1] for b in self.branches)
         both = tuple(jvp_jaxpr(b, nonzero, wanted)[0] for b in self.branches)
-        moving = [t for t in tangents[1:] if type(t) is not Zero]
         results = Cond(both).bind(index, *operands, *moving)
-        outs, touts = results[: len(wanted)], iter(results[len(wanted) :])
-        return outs, [
-            next(touts) if w else Zero(o.aval.tangent()) for o, w in zip(outs, wanted)
-        ]
+        outs, touts = results[: len(wanted)], results[len(wanted) :]
+        return outs, with_zeros(outs, touts, wanted)
 
     def linearize(self, primals: Any, tangents: Any) -> tuple[list[Any], list[Any]]:
         index, *operands = primals
-        nonzero = tuple(type(t) is not Zero for t in tangents[1:])
-        plan = derived(_CondPlan, self.branches[0], self.branches, nonzero)
+        nonzero, moving = without_zeros(tangents[1:])
+        plan = derived(_CondPlan, self.branches[0], self.branches, tuple(nonzero))
         results = Cond(plan.forward).bind(index, *operands)
         n = len(plan.wanted)
         outs, residuals = results[:n], results[n:]
-        moving = [t for t in tangents[1:] if type(t) is not Zero]
-        touts = iter(Cond(plan.linear).bind(index, *residuals, *moving))
-        return outs, [
-            next(touts) if w else Zero(o.aval.tangent())
-            for o, w in zip(outs, plan.wanted)
-        ]
+        touts = Cond(plan.linear).bind(index, *residuals, *moving)
+        return outs, with_zeros(outs, touts, plan.wanted)
 
     def transpose(self, cts: Any, args: Any) -> list[Any]:
         index, *operands = args
         linear = tuple(type(a) is LinearInput for a in operands)
-        nonzero = tuple(type(c) is not Zero for c in cts)
+        nonzero, moving = without_zeros(cts)
         wanted = _union(transpose_jaxpr(b, linear, nonzero)[1] for b in self.branches)
-        backs = tuple(
-            _full_transpose(b, linear, nonzero, wanted) for b in self.branches
-        )
+        key = tuple(nonzero)
+        backs = tuple(_full_transpose(b, linear, key, wanted) for b in self.branches)
         known = [a for a, lin in zip(operands, linear) if not lin]
-        results = iter(
-            Cond(backs).bind(index, *known, *[c for c in cts if type(c) is not Zero])
-        )
+        results = iter(Cond(backs).bind(index, *known, *moving))
         answers = iter([next(results) if w else None for w in wanted])
         return [None, *[next(answers) if lin else None for lin in linear]]
 

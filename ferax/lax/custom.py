@@ -15,7 +15,13 @@ from typing import Any
 
 from ferax import dtypes
 from ferax.core.avals import Aval, LinearInput, Placeholder, Zero
-from ferax.core.basis import instantiate, moveaxis, reduce_sum
+from ferax.core.basis import (
+    instantiate,
+    moveaxis,
+    reduce_sum,
+    with_zeros,
+    without_zeros,
+)
 from ferax.core.jaxpr import Jaxpr, eval_jaxpr, stage
 from ferax.core.primitive import Primitive, cannot
 from ferax.core.tracing import state, to_array
@@ -105,18 +111,16 @@ def _mapped_jvp(
     tangents: list[Any],
 ) -> tuple[list[Any], list[Any]]:
     n = len(primals)
-    moves = [type(t) is not Zero for t in tangents]
+    nonzero, moving = without_zeros(tangents)
 
     def flat(*xs: Any) -> list[Any]:
-        rest = iter(xs[n:])
-        inner = [next(rest) if m else Zero(x.aval.tangent()) for x, m in zip(xs, moves)]
-        outs, touts = rule(list(xs[:n]), inner)
+        inner = list(xs[:n])
+        outs, touts = rule(inner, with_zeros(inner, xs[n:], nonzero))
         return [*outs, *map(instantiate, touts)]
 
-    args = [*primals, *[t for t in tangents if type(t) is not Zero]]
     dims = [0 if m else None for m in mapped]
-    dims += [d for d, moving in zip(dims, moves) if moving]
-    outs, out_dims = batch_flat(flat, axis, args, dims)
+    dims += [d for d, moves in zip(dims, nonzero) if moves]
+    outs, out_dims = batch_flat(flat, axis, [*primals, *moving], dims)
     front = [to_front(o, d, axis.size) for o, d in zip(outs, out_dims)]
     return front[: len(front) // 2], front[len(front) // 2 :]
 

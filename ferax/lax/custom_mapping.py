@@ -13,7 +13,7 @@ from typing import Any
 
 from ferax import dtypes
 from ferax.core.avals import Aval, Zero
-from ferax.core.basis import instantiate, moveaxis
+from ferax.core.basis import instantiate, moveaxis, with_zeros, without_zeros
 from ferax.core.jaxpr import Jaxpr, eval_jaxpr, stage
 from ferax.core.primitive import Primitive, cannot
 from ferax.core.tracing import state, to_array
@@ -84,20 +84,17 @@ class CustomVmapCall(Primitive, interned=False):
 
     def jvp(self, primals: Any, tangents: Any) -> tuple[list[Any], list[Any]]:
         n = self.n_consts
-        nonzero = [type(t) is not Zero for t in tangents]
+        nonzero, moving = without_zeros(tangents)
         smooth = [dtypes.is_inexact(a.dtype) for a in self.jaxpr.out_avals]
         both, _ = jvp_jaxpr(self.jaxpr, nonzero, smooth)
-        moving = [t for t in tangents if type(t) is not Zero]
         if any(nonzero[:n]):  # closed-over values: the rule knows nothing of them
             results = JitCall(self.label, both).bind(*primals, *moving)
         else:
             rule = partial(_pushed_rule, self.rule, both, nonzero[n:])
             op = CustomVmapCall(both, n, f"jvp({self.label})", rule)
             results = op.bind(*primals, *moving)
-        outs, touts = results[: len(smooth)], iter(results[len(smooth) :])
-        return outs, [
-            next(touts) if s else Zero(o.aval.tangent()) for o, s in zip(outs, smooth)
-        ]
+        outs, touts = results[: len(smooth)], results[len(smooth) :]
+        return outs, with_zeros(outs, touts, smooth)
 
     def linearize(self, primals: Any, tangents: Any) -> tuple[list[Any], list[Any]]:
         return JitCall(self.label, self.jaxpr).linearize(primals, tangents)

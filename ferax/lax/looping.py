@@ -23,6 +23,7 @@ from ferax.core.basis import (
     reshape,
     select,
     stage_closed,
+    with_zeros,
 )
 from ferax.core.jaxpr import Jaxpr, derived, eval_jaxpr
 from ferax.core.primitive import Primitive, cannot
@@ -138,10 +139,8 @@ class While(Primitive, interned=False):
         test = _ignoring(self.test, tuple(m.aval for m in moving))
         op = While(test, permuted(both, order), self.n_test, k + n_tc)
         results = op.bind(*tests, *consts, *moving_c, *carry, *moving)
-        outs, touts = results[: len(carry)], iter(results[len(carry) :])
-        return outs, [
-            next(touts) if n else Zero(o.aval.tangent()) for o, n in zip(outs, carry_n)
-        ]
+        outs, touts = results[: len(carry)], results[len(carry) :]
+        return outs, with_zeros(outs, touts, carry_n)
 
     def linearize(self, primals: Any, tangents: Any) -> tuple[list[Any], list[Any]]:
         nonzero = [type(t) is not Zero for t in tangents]

@@ -17,8 +17,7 @@ import numpy as np
 
 from ferax import dtypes
 from ferax.core import basis
-from ferax.core.avals import Zero
-from ferax.core.basis import stage_closed
+from ferax.core.basis import stage_closed, with_zeros, without_zeros
 from ferax.core.jaxpr import eval_jaxpr
 from ferax.lax import elementwise as el
 from ferax.lax.looping import fori_loop
@@ -40,16 +39,13 @@ def derivative(
     """The results of an operation, and the tangents of `program(*results, *operands)`."""
     outs = op.bind(*primals)
     known, n = [*outs, *primals], len(outs)
-    moves = [False] * n + [type(t) is not Zero for t in tangents]
+    nonzero, moving = without_zeros(tangents)
     jaxpr = stage_closed(program, [x.aval for x in known], op.name)
     # linearized, not pushed through: only linear operations may meet tangents in a jvp rule
-    forward, linear, have = linearize_jaxpr(jaxpr, moves)
+    forward, linear, have = linearize_jaxpr(jaxpr, [False] * n + nonzero)
     residuals = eval_jaxpr(forward, (), known)[n:]
-    moving = [t for t in tangents if type(t) is not Zero]
-    touts = iter(eval_jaxpr(linear, (), [*residuals, *moving]))
-    return outs, [
-        next(touts) if h else Zero(o.aval.tangent()) for o, h in zip(outs, have)
-    ]
+    touts = eval_jaxpr(linear, (), [*residuals, *moving])
+    return outs, with_zeros(outs, touts, have)
 
 
 def real(x: Any) -> Any:

@@ -12,7 +12,7 @@ from functools import wraps
 from typing import Any, NamedTuple
 
 from ferax.core.avals import Aval, Zero
-from ferax.core.basis import moveaxis, stage_closed
+from ferax.core.basis import moveaxis, stage_closed, with_zeros, without_zeros
 from ferax.core.jaxpr import Jaxpr, derived, eval_jaxpr, prune, stage
 from ferax.core.primitive import Primitive, cannot
 from ferax.core.tracing import state, to_array
@@ -90,28 +90,20 @@ class Checkpoint(Primitive, interned=False):
     transpose = cannot("not linear")
 
     def jvp(self, primals: Any, tangents: Any) -> tuple[list[Any], list[Any]]:
-        nonzero = [type(t) is not Zero for t in tangents]
+        nonzero, moving = without_zeros(tangents)
         both, out_nonzero = jvp_jaxpr(self.jaxpr, nonzero)
-        moving = [t for t in tangents if type(t) is not Zero]
         results = Checkpoint(both, self.policy).bind(*primals, *moving)
-        outs, touts = results[: len(out_nonzero)], iter(results[len(out_nonzero) :])
-        return outs, [
-            next(touts) if n else Zero(o.aval.tangent())
-            for o, n in zip(outs, out_nonzero)
-        ]
+        outs, touts = results[: len(out_nonzero)], results[len(out_nonzero) :]
+        return outs, with_zeros(outs, touts, out_nonzero)
 
     def linearize(self, primals: Any, tangents: Any) -> tuple[list[Any], list[Any]]:
-        nonzero = tuple(type(t) is not Zero for t in tangents)
-        plan = derived(_Plan, self.jaxpr, nonzero, self.policy)
+        nonzero, moving = without_zeros(tangents)
+        plan = derived(_Plan, self.jaxpr, tuple(nonzero), self.policy)
         results = eval_jaxpr(plan.forward, (), primals)
         outs, saved = results[: plan.n_outs], results[plan.n_outs :]
-        moving = [t for t in tangents if type(t) is not Zero]
         op = CheckpointTangent(plan.recompute, plan.linear)
-        touts = iter(op.bind(*primals, *saved, *moving))
-        return outs, [
-            next(touts) if n else Zero(o.aval.tangent())
-            for o, n in zip(outs, plan.out_nonzero)
-        ]
+        touts = op.bind(*primals, *saved, *moving)
+        return outs, with_zeros(outs, touts, plan.out_nonzero)
 
     def batch(self, axis: Any, args: Any, dims: Any) -> tuple[list[Any], list[Any]]:
         mapped = [d is not None for d in dims]
@@ -170,16 +162,11 @@ class CheckpointTangent(Primitive, interned=False):
         return derived(_tangent_program, self.recompute, self)  # type: ignore[no-any-return]
 
     def jvp(self, primals: Any, tangents: Any) -> tuple[list[Any], list[Any]]:
-        nonzero = [type(t) is not Zero for t in tangents]
+        nonzero, moving = without_zeros(tangents)
         both, out_nonzero = jvp_jaxpr(self.program(), nonzero)
-        results = eval_jaxpr(
-            both, (), [*primals, *[t for t in tangents if type(t) is not Zero]]
-        )
-        outs, touts = results[: len(out_nonzero)], iter(results[len(out_nonzero) :])
-        return outs, [
-            next(touts) if n else Zero(o.aval.tangent())
-            for o, n in zip(outs, out_nonzero)
-        ]
+        results = eval_jaxpr(both, (), [*primals, *moving])
+        outs, touts = results[: len(out_nonzero)], results[len(out_nonzero) :]
+        return outs, with_zeros(outs, touts, out_nonzero)
 
     def transpose(self, cts: Any, args: Any) -> list[Any]:
         n = len(self.recompute.invars)
@@ -224,11 +211,11 @@ class Barrier(Primitive):
 
     def jvp(self, primals: Any, tangents: Any) -> tuple[list[Any], list[Any]]:
         outs = self.bind(*primals)
-        moving = iter(self.bind(*[t for t in tangents if type(t) is not Zero]))
+        moving = iter(self.bind(*without_zeros(tangents)[1]))
         return outs, [t if type(t) is Zero else next(moving) for t in tangents]
 
     def transpose(self, cts: Any, args: Any) -> list[Any]:
-        moving = iter(self.bind(*[c for c in cts if type(c) is not Zero]))
+        moving = iter(self.bind(*without_zeros(cts)[1]))
         return [c if type(c) is Zero else next(moving) for c in cts]
 
     def batch(self, axis: Any, args: Any, dims: Any) -> tuple[list[Any], list[Any]]:

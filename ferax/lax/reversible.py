@@ -19,13 +19,15 @@ from typing import Any
 import numpy as np
 
 from ferax.core.array import Concrete
-from ferax.core.avals import Aval, LinearInput, Zero
+from ferax.core.avals import Aval, LinearInput
 from ferax.core.basis import (
     add_tangents,
     instantiate,
     moveaxis,
     select,
     stage_closed,
+    with_zeros,
+    without_zeros,
     zeros,
 )
 from ferax.core.jaxpr import Jaxpr, derived, eval_jaxpr
@@ -236,26 +238,19 @@ class WhileTangent(Primitive, interned=False):
         return stage_closed(self.whole, [a.aval for a in args], "while_loop")
 
     def jvp(self, primals: Any, tangents: Any) -> tuple[list[Any], list[Any]]:
-        nonzero = [type(t) is not Zero for t in tangents]
+        nonzero, moving = without_zeros(tangents)
         both, have = jvp_jaxpr(self.program(primals), nonzero)
-        results = eval_jaxpr(
-            both, (), [*primals, *[t for t in tangents if type(t) is not Zero]]
-        )
-        outs, touts = results[: len(have)], iter(results[len(have) :])
-        return outs, [
-            next(touts) if h else Zero(o.aval.tangent()) for o, h in zip(outs, have)
-        ]
+        results = eval_jaxpr(both, (), [*primals, *moving])
+        outs, touts = results[: len(have)], results[len(have) :]
+        return outs, with_zeros(outs, touts, have)
 
     def linearize(self, primals: Any, tangents: Any) -> tuple[list[Any], list[Any]]:
-        moving = [t for t in tangents if type(t) is not Zero]
-        nonzero = [type(t) is not Zero for t in tangents]
+        nonzero, moving = without_zeros(tangents)
         forward, linear, have = linearize_jaxpr(self.program(primals), nonzero)
         results = eval_jaxpr(forward, (), primals)
         outs, residuals = results[: len(have)], results[len(have) :]
-        touts = iter(eval_jaxpr(linear, (), [*residuals, *moving]))
-        return outs, [
-            next(touts) if h else Zero(o.aval.tangent()) for o, h in zip(outs, have)
-        ]
+        touts = eval_jaxpr(linear, (), [*residuals, *moving])
+        return outs, with_zeros(outs, touts, have)
 
     def batch(self, axis: Any, args: Any, dims: Any) -> tuple[list[Any], list[Any]]:
         front = [x if d is None else moveaxis(x, d, 0) for x, d in zip(args, dims)]
@@ -308,10 +303,7 @@ def linearize_while(
     _, _, n, stride, rows, outs = while_loop(loop.goes_on, loop.record_many, start)
     _, t_consts, t_carry = op.parts(tangents)
     moving = [instantiate(t) for t, m in zip([*t_consts, *t_carry], nonzero) if m]
-    touts = iter(
-        WhileTangent(loop).bind(*tests, *consts, *carry, n, stride, *rows, *moving)
-    )
+    known = [*tests, *consts, *carry, n, stride, *rows]
+    touts = WhileTangent(loop).bind(*known, *moving)
     carries = nonzero[op.n_body :]
-    return outs, [
-        next(touts) if m else Zero(o.aval.tangent()) for o, m in zip(outs, carries)
-    ]
+    return outs, with_zeros(outs, touts, carries)

@@ -24,6 +24,8 @@ from ferax.core.basis import (
     instantiate,
     moveaxis,
     stage_closed,
+    with_zeros,
+    without_zeros,
     zeros,
 )
 from ferax.core.jaxpr import Jaxpr, Var, derived, eval_jaxpr, prune
@@ -34,7 +36,6 @@ from ferax.lax.bodies import (
     COMPILE_SECONDS,
     EQUATION_SECONDS,
     count_equations,
-    leaf_path,
     permuted,
     run_operation,
     trace_body,
@@ -45,7 +46,7 @@ from ferax.transforms.arguments import name_of
 from ferax.transforms.batching import batch_jaxpr, to_front
 from ferax.transforms.forward import jvp_jaxpr
 from ferax.transforms.reverse import backward_pass, linearize_jaxpr
-from ferax.tree_util import flatten, unflatten
+from ferax.tree_util import flatten, leaf_path, unflatten
 
 TINY_EQUATIONS = 16  # of a step, up to which
 TINY_SIZE = 8  # elements of each of its results
@@ -274,11 +275,8 @@ class Scan(Primitive, interned=False):
         fixed += eval_jaxpr(plan.hoisted, (), primals[: self.n_consts])
         rows = [primals[i] if own else results[i] for own, i in plan.row_sources]
         op = self.like(plan.linear, len(fixed) + len(t_consts), len(t_carry))
-        touts = iter(op.bind(*fixed, *t_consts, *t_carry, *rows, *t_xs))
-        return outs, [
-            next(touts) if n else Zero(o.aval.tangent())
-            for o, n in zip(outs, plan.out_nonzero)
-        ]
+        touts = op.bind(*fixed, *t_consts, *t_carry, *rows, *t_xs)
+        return outs, with_zeros(outs, touts, plan.out_nonzero)
 
     def transpose(self, cts: Any, args: Any) -> list[Any]:
         lin_consts, lin_carry, lin_xs = self.parts(
@@ -289,19 +287,18 @@ class Scan(Primitive, interned=False):
         groups = self.parts(range(len(args)))
         ct_carry = [instantiate(c) for c in cts[: self.n_carry]]
         ct_ys = cts[self.n_carry :]
-        ys_nonzero = tuple(type(c) is not Zero for c in ct_ys)
+        ys_nonzero, moving_ys = without_zeros(ct_ys)
         body = derived(
             _transposed_body,
             self.body,
             tuple(linear),
             self.n_consts,
             self.n_carry,
-            ys_nonzero,
+            tuple(ys_nonzero),
         )
         known = [[args[i] for i in g if not linear[i]] for g in groups]
         sums = [zeros(args[i].shape, args[i].dtype) for i in groups[0] if linear[i]]
         op = self.like(body, len(known[0]), len(sums) + self.n_carry, not self.reverse)
-        moving_ys = [c for c in ct_ys if type(c) is not Zero]
         results = op.bind(*known[0], *sums, *ct_carry, *known[2], *moving_ys)
         n = len(sums)
         ct_consts, ct_init, ct_xs = (

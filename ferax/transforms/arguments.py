@@ -12,7 +12,13 @@ from ferax import dtypes
 from ferax.core.array import Array, Concrete
 from ferax.core.avals import Aval
 from ferax.core.tracing import to_array
-from ferax.tree_util import flatten, keystr, tree_flatten_with_path, unflatten
+from ferax.tree_util import (
+    flatten,
+    keystr,
+    leaf_path,
+    tree_flatten_with_path,
+    unflatten,
+)
 
 
 def name_of(fun: Any) -> str:
@@ -61,15 +67,10 @@ class FlatCall:
                     flat[i] = to_array(leaf)
                 except TypeError:
                     raise TypeError(
-                        f"{self.who}: the function's result{self.path(i)} must be an array or a "
-                        f"number; got {leaf!r} of type {type(leaf).__name__}"
+                        f"{self.who}: the function's result{leaf_path(self.tree, i)} must be an "
+                        f"array or a number; got {leaf!r} of type {type(leaf).__name__}"
                     ) from None
         return flat
-
-    def path(self, i: int) -> str:
-        """Where leaf i is in the result, as `['loss']`; empty for a lone array."""
-        numbered = unflatten(self.tree, range(self.tree.num_leaves))
-        return keystr(tree_flatten_with_path(numbered)[0][i][0])
 
     def check_outputs(
         self, outs: Sequence[Any], holomorphic: bool, fits: Any = dtypes.is_inexact
@@ -83,7 +84,8 @@ class FlatCall:
         for i, out in enumerate(outs):
             if not fits(out.dtype):
                 raise TypeError(
-                    f"{self.who}: the result{self.path(i)} must be {want}; got {out.aval.short()}"
+                    f"{self.who}: the result{leaf_path(self.tree, i)} must be {want}; got "
+                    f"{out.aval.short()}"
                 )
 
 

@@ -7,8 +7,8 @@ from typing import Any
 
 from ferax.config import config, scoped
 from ferax.core.array import Concrete, engine
-from ferax.core.avals import Aval, LinearInput, Zero
-from ferax.core.basis import moveaxis
+from ferax.core.avals import Aval, LinearInput
+from ferax.core.basis import moveaxis, with_zeros, without_zeros
 from ferax.core.jaxpr import Jaxpr, Var, derived, eval_jaxpr
 from ferax.core.primitive import Primitive
 from ferax.core.tracing import examine
@@ -52,24 +52,24 @@ class JitCall(Primitive, interned=False):
         return hlo.call_function(self.jaxpr, self.label, values)  # type: ignore[no-any-return]
 
     def jvp(self, primals: Any, tangents: Any) -> tuple[list[Any], list[Any]]:
-        nonzero, moving = _moving(tangents)
+        nonzero, moving = without_zeros(tangents)
         both, out_nonzero = jvp_jaxpr(self.jaxpr, nonzero)
         results = JitCall(self.label, both).bind(*primals, *moving)
         outs, touts = results[: len(out_nonzero)], results[len(out_nonzero) :]
-        return outs, _with_zeros(outs, touts, out_nonzero)
+        return outs, with_zeros(outs, touts, out_nonzero)
 
     def linearize(self, primals: Any, tangents: Any) -> tuple[list[Any], list[Any]]:
-        nonzero, moving = _moving(tangents)
+        nonzero, moving = without_zeros(tangents)
         parts = derived(_split, self.jaxpr, tuple(nonzero))
         results = JitCall(self.label, parts.forward).bind(*primals)
         outs, stored = results[: parts.n_outs], results[parts.n_outs :]
         residuals = [primals[i] if own else stored[i] for own, i in parts.sources]
         touts = JitCall(self.label, parts.linear).bind(*residuals, *moving)
-        return outs, _with_zeros(outs, touts, parts.out_nonzero)
+        return outs, with_zeros(outs, touts, parts.out_nonzero)
 
     def transpose(self, cts: Any, args: Any) -> list[Any]:
         linear = [type(a) is LinearInput for a in args]
-        nonzero, moving = _moving(cts)
+        nonzero, moving = without_zeros(cts)
         back, out_nonzero = transpose_jaxpr(self.jaxpr, linear, nonzero)
         known = [a for a, lin in zip(args, linear) if not lin]
         results = iter(JitCall(self.label, back).bind(*known, *moving))
@@ -82,18 +82,6 @@ class JitCall(Primitive, interned=False):
         front = [moveaxis(x, d, 0) if d is not None else x for x, d in zip(args, dims)]
         outs = JitCall(self.label, jaxpr).bind(*front)
         return outs, [0 if m else None for m in out_mapped]
-
-
-def _moving(tangents: Any) -> tuple[list[bool], list[Any]]:
-    """Which tangents (or cotangents) are not zero, and these."""
-    nonzero = [type(t) is not Zero for t in tangents]
-    return nonzero, [t for t, n in zip(tangents, nonzero) if n]
-
-
-def _with_zeros(outs: Any, moving: Any, nonzero: Any) -> list[Any]:
-    """A tangent for each result: the moving ones in their places, zeros elsewhere."""
-    rest = iter(moving)
-    return [next(rest) if n else Zero(o.aval.tangent()) for o, n in zip(outs, nonzero)]
 
 
 class _Split:

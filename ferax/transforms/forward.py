@@ -14,11 +14,18 @@ from functools import wraps
 from typing import Any
 
 from ferax import dtypes
-from ferax.core.array import Concrete
 from ferax.core.avals import Zero
 from ferax.core.basis import instantiate, stage_closed
 from ferax.core.jaxpr import Jaxpr, derived, eval_jaxpr
-from ferax.core.tracing import Trace, Tracer, aval_of, running, state, to_array
+from ferax.core.tracing import (
+    DualTracer,
+    Trace,
+    Tracer,
+    aval_of,
+    running,
+    state,
+    to_array,
+)
 from ferax.errors import public
 from ferax.transforms.arguments import (
     FlatCall,
@@ -32,23 +39,10 @@ from ferax.transforms.batching import vmap
 from ferax.tree_util import flatten, tree_map, unflatten
 
 
-class JVPTracer(Tracer):
+class JVPTracer(DualTracer):
     """A primal with its tangent (never a Zero)."""
 
-    __slots__ = ("primal", "tangent")
-
-    def __init__(self, trace: Trace, primal: Any, tangent: Any):
-        self.owner = trace
-        self.aval = primal.aval
-        self.primal = primal
-        self.tangent = tangent
-
-    def concrete(self) -> Concrete | None:
-        primal = self.primal
-        return primal.concrete() if isinstance(primal, Tracer) else primal
-
-    def origin(self) -> str:
-        return self.primal.origin() if isinstance(self.primal, Tracer) else ""
+    __slots__ = ()
 
 
 class JVPTrace(Trace):

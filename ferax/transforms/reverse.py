@@ -33,6 +33,7 @@ from ferax.core.jaxpr import (
     eval_jaxpr,
 )
 from ferax.core.tracing import (
+    DualTracer,
     Trace,
     Tracer,
     aval_of,
@@ -95,23 +96,10 @@ class TangentTrace(Trace):
         return [TangentTracer(self, v) for v in outs]
 
 
-class LinearizeTracer(Tracer):
+class LinearizeTracer(DualTracer):
     """A primal with its tangent on the tape."""
 
-    __slots__ = ("primal", "tangent")
-
-    def __init__(self, trace: Trace, primal: Any, tangent: TangentTracer):
-        self.owner = trace
-        self.aval = primal.aval
-        self.primal = primal
-        self.tangent = tangent
-
-    def concrete(self) -> Concrete | None:
-        primal = self.primal
-        return primal.concrete() if isinstance(primal, Tracer) else primal
-
-    def origin(self) -> str:
-        return self.primal.origin() if isinstance(self.primal, Tracer) else ""
+    __slots__ = ()
 
 
 class LinearizeTrace(Trace):
@@ -394,6 +382,17 @@ def transpose_jaxpr(
 # -- public --------------------------------------------------------------------------------
 
 
+def _linearized(
+    who: str, fun: Callable[..., Any], primals: tuple[Any, ...], has_aux: bool
+) -> tuple[Any, FlatCall, Linearized]:
+    """The structure of the primals, the function on their leaves, and its run."""
+    check_callable(who, fun)
+    leaves, tree = flatten(primals)
+    leaves = [to_array(x, who, "a primal") for x in leaves]
+    call = FlatCall(who, lambda *xs: fun(*unflatten(tree, xs)), has_aux)
+    return tree, call, Linearized(call, leaves)
+
+
 @public
 def vjp(
     fun: Callable[..., Any], *primals: Any, has_aux: bool = False, reduce_axes: Any = ()
@@ -417,11 +416,7 @@ def vjp(
     """
     if reduce_axes:
         raise NotImplementedError("vjp: reduce_axes")
-    check_callable("vjp", fun)
-    leaves, tree = flatten(primals)
-    leaves = [to_array(x, "vjp", "a primal") for x in leaves]
-    call = FlatCall("vjp", lambda *xs: fun(*unflatten(tree, xs)), has_aux)
-    lin = Linearized(call, leaves)
+    tree, call, lin = _linearized("vjp", fun, primals, has_aux)
     value = unflatten(call.tree, lin.outs)
     program, residuals = tape_program(lin)
     in_avals, out_avals = lin.in_avals, [o.aval for o in lin.outs]
@@ -496,11 +491,7 @@ def linearize(fun: Callable[..., Any], *primals: Any, has_aux: bool = False) -> 
     >>> push(2.0)
     Array(2., dtype=float32, weak_type=True)
     """
-    check_callable("linearize", fun)
-    leaves, tree = flatten(primals)
-    leaves = [to_array(x, "linearize", "a primal") for x in leaves]
-    call = FlatCall("linearize", lambda *xs: fun(*unflatten(tree, xs)), has_aux)
-    lin = Linearized(call, leaves)
+    tree, call, lin = _linearized("linearize", fun, primals, has_aux)
     value = unflatten(call.tree, lin.outs)
     program, residuals = tape_program(lin)
     in_avals, out_avals = lin.in_avals, [o.aval for o in lin.outs]
