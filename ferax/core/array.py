@@ -220,16 +220,20 @@ class Concrete(Array):
         """The values in NumPy (of a key array: its carrier)."""
         if self._host is None:
             if self._buffer is None or self._buffer.is_deleted():
-                raise RuntimeError(
-                    f"this Array ({self.aval.short()}) was deleted: it was donated to a jitted "
-                    "function (donate_argnums) or its delete() was called. Use the function's "
-                    "result, or pass a copy: x.copy()."
-                )
+                raise self.deletion()
             host = engine().get(self._buffer, self.aval)
             if not self.on_host():
                 return host  # type: ignore[no-any-return]
             self._host = host
         return self._host
+
+    def deletion(self) -> RuntimeError:
+        """The error for an array whose values are gone."""
+        return RuntimeError(
+            f"this Array ({self.aval.short()}) was deleted: it was donated to a jitted function "
+            "(donate_argnums) or its delete() was called. Use the function's result, or pass a "
+            "copy: x.copy()."
+        )
 
     def numbers(self) -> np.ndarray:
         """`host()` of numbers; random keys are none."""

@@ -137,7 +137,8 @@ class Traced:
             outs = executable.run(consts + buffers if consts else buffers)
         except Exception:
             for x in chosen:
-                x.buffer()  # a deleted array says so by name
+                if x.is_deleted():
+                    raise x.deletion() from None
             raise
         if self.donates:
             for x, donated in zip(leaves, self.donated):
@@ -219,7 +220,6 @@ class JitFunction:
         donate_argnums: Any,
         donate_argnames: Any,
         keep_unused: bool,
-        inline: bool,
         placing: Any,
         compiler_options: Mapping[str, Any],
     ):
@@ -234,7 +234,6 @@ class JitFunction:
             "jit", fun, donate_argnums, donate_argnames, "donate"
         )
         self.keep_unused = keep_unused
-        self.inline = inline
         self.placing = placing
         self.compiler_options = compiler_options
         self.simple = not (
@@ -248,6 +247,7 @@ class JitFunction:
             placing, tuple(sorted(compiler_options.items())),
         )  # fmt: skip
         self.table = _table_for(fun, options)
+        self.layouts: dict[Any, tuple[Any, ...]] = {}
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         try:
@@ -319,48 +319,58 @@ class JitFunction:
 
     def _take_statics(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Arguments without the static ones, and these as a hashable key."""
-        count = len(args)
+        kind = (len(args), *kwargs)
+        layout = self.layouts.get(kind)
+        if layout is None:
+            layout = self.layouts[kind] = self._layout(len(args), kwargs)
+        places, names, dynamic, dynamic_names, donated = layout
+        positional = tuple([(i, type(args[i]), args[i]) for i in places])
+        named = tuple([(k, type(kwargs[k]), kwargs[k]) for k in names])
+        for where, _, value in positional + named:
+            self._check_static(where, value)
+        if places:
+            args = tuple([args[i] for i in dynamic])
+        if names:
+            kwargs = {k: kwargs[k] for k in dynamic_names}
+        return args, kwargs, (positional, named, *donated)
+
+    def _layout(self, count: int, kwargs: dict[str, Any]) -> tuple[Any, ...]:
+        """Which arguments of calls of this form are static, dynamic and donated."""
         for i in self.static_nums:
             if i >= count and not self.signature:
                 raise ValueError(
                     f"jit: static_argnums names positional argument {i} of {self.name}, which was "
                     f"called with {count}"
                 )
-        places = (
-            {i % count if i < 0 else i for i in self.static_nums} if count else set()
+        places = {i % count if i < 0 else i for i in self.static_nums if count}
+        donated = {i % count for i in self.donate_nums if count}
+        return (
+            [i for i in range(count) if i in places],
+            sorted(k for k in kwargs if k in self.static_names),
+            [i for i in range(count) if i not in places],
+            [k for k in kwargs if k not in self.static_names],
+            (
+                tuple(i for i in range(count) if i in donated),
+                tuple(k for k in kwargs if k in self.donate_names),
+            ),
         )
-        static_args = tuple((i, args[i]) for i in sorted(places) if i < count)
-        static_kwargs = tuple(
-            sorted((k, v) for k, v in kwargs.items() if k in self.static_names)
-        )
-        for where, value in (*static_args, *static_kwargs):
-            if isinstance(value, Array):
-                raise ValueError(
-                    f"jit: the static argument {where!r} of {self.name} is an array "
-                    f"({value.aval.short()}); static arguments are compiled in, so they must be "
-                    "hashable Python values. Pass the array as an ordinary argument."
-                )
-            try:
-                hash(value)
-            except TypeError:
-                raise ValueError(
-                    f"jit: the static argument {where!r} of {self.name} is not hashable: "
-                    f"{value!r} of type {type(value).__name__}. Static arguments are keys of the "
-                    "compilation cache; pass a tuple instead of a list, a frozen dataclass "
-                    "instead of a dict."
-                ) from None
-        dynamic = tuple(a for i, a in enumerate(args) if i not in places)
-        named = {k: v for k, v in kwargs.items() if k not in self.static_names}
-        donated = tuple(
-            i for i in range(count) if i in {d % count for d in self.donate_nums}
-        ) if count else ()  # fmt: skip
-        key = (
-            tuple((i, type(v), v) for i, v in static_args),
-            tuple((k, type(v), v) for k, v in static_kwargs),
-            donated,
-            tuple(k for k in named if k in self.donate_names),
-        )
-        return dynamic, named, key
+
+    def _check_static(self, where: Any, value: Any) -> None:
+        if isinstance(value, Array):
+            raise ValueError(
+                f"jit: the static argument {where!r} of {self.name} is an array "
+                f"({value.aval.short()}); static arguments are compiled in, so they must be "
+                "hashable Python values. Pass the array as an ordinary argument."
+            )
+        try:
+            hash(value)
+        except TypeError:
+            raise ValueError(
+                f"jit: the static argument {where!r} of {self.name} is not hashable: "
+                f"{value!r} of type {type(value).__name__}. Static arguments are keys of the "
+                "compilation cache; pass a tuple instead of a list, a frozen dataclass "
+                "instead of a dict."
+            ) from None
 
     def _restore(self, args: Any, kwargs: Any, statics: Any) -> tuple[Any, Any]:
         if not statics:
@@ -373,17 +383,11 @@ class JitFunction:
     def _donated(self, args: Any, kwargs: Any, statics: Any) -> tuple[bool, ...]:
         if not statics:
             return (False,) * len(flatten((args, kwargs))[0])
-        places = [i for i, _, _ in statics[0]]
-        flags = []
-        position = 0
-        for arg in args:
-            while position in places:
-                position += 1
-            flags += [position in statics[2]] * len(flatten(arg)[0])
-            position += 1
-        for k in sorted(kwargs):
-            flags += [k in statics[3]] * len(flatten(kwargs[k])[0])
-        return tuple(flags)
+        static = {i for i, _, _ in statics[0]}
+        dynamic = [i for i in range(len(args) + len(static)) if i not in static]
+        groups = [(i in statics[2], x) for i, x in zip(dynamic, args)]
+        groups += [(k in statics[3], kwargs[k]) for k in sorted(kwargs)]
+        return tuple([flag for flag, x in groups for _ in flatten(x)[0]])
 
     def _trace(
         self,
@@ -642,7 +646,6 @@ def jit(
         donate_argnums,
         donate_argnames,
         keep_unused,
-        inline,
         placing,
         compiler_options or {},
     )

@@ -264,3 +264,33 @@ def test_eval_shape():
     )
     assert got[0] == ferax.ShapeDtypeStruct((2, 4), "float32")
     assert got[1].shape == ()
+
+
+def test_a_donated_array_is_named_without_what_xla_says():
+    """Using an array again that was donated is one error, not two."""
+    step = ferax.jit(lambda x: x + 1, donate_argnums=0)
+    x = jnp.ones(8)
+    step(x)
+    with pytest.raises(RuntimeError, match=r"float32\[8\]\) was deleted") as caught:
+        step(x)
+    assert caught.value.__suppress_context__
+
+
+def test_static_and_donated_arguments_in_every_form_of_call():
+    """By position, by name, left out: each form of call finds its own places."""
+
+    @functools.partial(ferax.jit, static_argnames=("n", "mode"), donate_argnums=0)
+    def f(x, n, y=2.0, mode="add"):
+        assert isinstance(n, int)
+        assert isinstance(mode, str)
+        return x * n + y if mode == "add" else x * n * y
+
+    x = np.arange(3.0, dtype=np.float32)
+    np.testing.assert_array_equal(f(jnp.array(x), 3), x * 3 + 2)
+    np.testing.assert_array_equal(f(jnp.array(x), 3, 4.0, "mul"), x * 12)
+    np.testing.assert_array_equal(f(jnp.array(x), n=3, mode="mul"), x * 6)
+    np.testing.assert_array_equal(f(x=jnp.array(x), mode="add", n=2), x * 2 + 2)
+    np.testing.assert_array_equal(f(jnp.array(x), 3, y=1.0), x * 3 + 1)
+    given = jnp.array(x)
+    f(given, 3, 4.0, "mul")
+    assert given.is_deleted()
