@@ -223,6 +223,9 @@ class Afterwards:
 
 afterwards = Afterwards()
 atexit.register(afterwards.finish)
+if hasattr(os, "register_at_fork"):
+    # a forked child has neither the thread nor the locks
+    os.register_at_fork(after_in_child=afterwards.__init__)  # type: ignore[misc]
 
 
 def _packed(data: bytes) -> bytes:

@@ -201,3 +201,29 @@ print(float(f(np.float32(3))), len(builds))
         for _ in range(2)
     ]  # fmt: skip
     assert outputs == ["10.0 1\n", "10.0 0\n"]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_a_forked_child_leaves_writing_to_its_parent(tmp_path):
+    """What waits to be written is written once, and the child ends."""
+    code = """
+import atexit, os, sys
+import ferax, ferax.numpy as jnp
+from ferax.engines import xla
+xla._WORTH_KEEPING = 0.0
+ferax.jit(lambda x: jnp.sin(x) + 1)(jnp.ones(3))
+child = os.fork()
+if child:
+    _, status = os.waitpid(child, 0)
+    print(os.waitstatus_to_exitcode(status), len(os.listdir(sys.argv[1])))
+else:
+    atexit._run_exitfuncs()
+    os._exit(0)  # XLA's own parts do not survive the end of a forked child
+"""
+    environment = {**os.environ, "FERAX_COMPILATION_CACHE_DIR": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code, str(tmp_path)],
+        cwd=ROOT, env=environment, capture_output=True, text=True, check=True, timeout=60,
+    )  # fmt: skip
+    assert done.stdout == "0 0\n"
+    assert len(entries(tmp_path)) == 1
