@@ -164,18 +164,44 @@ def dense(x: np.ndarray) -> str:
     return f'dense<"0x{np.ascontiguousarray(x).tobytes().hex().upper()}">'
 
 
+# Operations that XLA may leave out, if they keep the size.
+_VIEWS = {"reshape", "transpose", "broadcast_in_dim", "gather", "reduce", "func.call"}
+# Operations that XLA never computes in one loop with those that use them.
+_APART = {
+    "dot_general",
+    "convolution",
+    "custom_call",
+    "fft",
+    "cholesky",
+    "triangular_solve",
+}
+
 # -- the builder -----------------------------------------------------------------------------
 
 
 class Value:
-    """A result in the program being written: its name in the text and its aval."""
+    """A result in the program being written: its name in the text and its aval.
 
-    __slots__ = ("name", "aval", "type")
+    `op` is the operation it comes from ("argument" of a function that is called, "" of a region or
+    of the program); `sources` are the values that XLA may compute it from on the spot, in one loop
+    with it.
+    """
 
-    def __init__(self, name: str, aval: Aval, type: str):
+    __slots__ = ("name", "aval", "type", "op", "sources")
+
+    def __init__(
+        self,
+        name: str,
+        aval: Aval,
+        type: str,
+        op: str = "",
+        sources: Sequence[Value] = (),
+    ):
         self.name = name
         self.aval = aval
         self.type = type
+        self.op = op
+        self.sources = sources
 
     @property
     def shape(self) -> Shape:
@@ -191,6 +217,24 @@ class Value:
 
     def __repr__(self) -> str:
         return f"Value({self.name}: {self.type})"
+
+
+def _is_view(x: Value) -> bool:
+    if x.op == "argument":
+        return _is_view(x.sources[0])
+    return x.op in _VIEWS and any(s.aval.size == x.aval.size for s in x.sources)
+
+
+def _computed_from(values: Sequence[Value]) -> set[Value]:
+    """These values and all that they are computed from in one loop, but for constants."""
+    seen: set[Value] = set()
+    open_ = list(values)
+    while open_:
+        value = open_.pop()
+        if value not in seen and value.op != "constant":
+            seen.add(value)
+            open_ += value.sources
+    return seen
 
 
 class Builder:
@@ -242,17 +286,19 @@ class Builder:
         self._count = n + 1
         name = f"%{n}"
         answer: Any
+        apart = op in _APART or (regions and op != "reduce")
+        sources = () if apart else operands
         if isinstance(results, Aval):
-            answer = Value(name, results, tensor_type(results))
+            answer = Value(name, results, tensor_type(results), op, sources)
             left, out_type = name, answer.type
         else:
             types = [tensor_type(a) for a in results]
             if len(types) == 1:
-                answer = [Value(name, results[0], types[0])]
+                answer = [Value(name, results[0], types[0], op, sources)]
                 left, out_type = name, types[0]
             else:
                 answer = [
-                    Value(f"{name}#{i}", a, t)
+                    Value(f"{name}#{i}", a, t, op, sources)
                     for i, (a, t) in enumerate(zip(results, types))
                 ]
                 left, out_type = f"{name}:{len(types)}", f"({', '.join(types)})"
@@ -272,6 +318,15 @@ class Builder:
             f'{equals}"{op}"({names}){middle} : ({in_types}) -> {out_type}'
         )
         return answer
+
+    def reads_beneath(self, x: Value, values: Sequence[Value]) -> bool:
+        """Whether x is a view, and values may be computed in one loop from what it is a view of.
+
+        What both are computed from counts, too: XLA recognizes when something is computed twice.
+        """
+        if not _is_view(x):
+            return False
+        return not _computed_from([x]).isdisjoint(_computed_from(values))
 
     def unary(self, op: str, x: Value, attrs: str = "") -> Value:
         """An operation whose result has the type of its operand."""
@@ -601,7 +656,7 @@ class Builder:
         if jaxpr not in self.functions:
             symbol = self.symbol(name)
             outer, self.token = self.token, None
-            text = self.function(jaxpr, symbol, "private")
+            text = self.function(jaxpr, symbol, "private", values)
             ordered, self.token = self.token is not None, outer
             self.functions[jaxpr] = None if ordered else symbol
             if not ordered:
@@ -629,16 +684,20 @@ class Builder:
         jaxpr: Any,
         symbol: str,
         visibility: str,
+        values: Sequence[Value] = (),
         arg_attrs: Sequence[str] = (),
         result_attrs: Sequence[str] = (),
     ) -> str:
-        """The text of a function with the body of a jaxpr."""
+        """The text of a function with the body of a jaxpr; `values` are what it is called with."""
         outer = self.lines, self.constants
         self.lines, self.constants = [], {}
         try:
             args = []
             for i, var in enumerate([*jaxpr.constvars, *jaxpr.invars]):
-                args.append(Value(f"%arg{i}", var.aval, tensor_type(var.aval)))
+                arg = Value(f"%arg{i}", var.aval, tensor_type(var.aval))
+                if values:
+                    arg.op, arg.sources = "argument", values[i : i + 1]
+                args.append(arg)
             outs = self.call_jaxpr(jaxpr, *args)
             self.lines.append(
                 f'"func.return"({", ".join(v.name for v in outs)}) : '
@@ -933,7 +992,7 @@ def lower_module(
         if isinstance(given, NamedSharding):
             tails[i] = f"sdy.sharding = {builder.sharding(given, var.aval.ndim)}"
     main = builder.function(
-        jaxpr, "main", "public", [", ".join(t) for t in attrs], tails
+        jaxpr, "main", "public", (), [", ".join(t) for t in attrs], tails
     )
     symbol = re.sub(r"[^A-Za-z0-9_$.]", "_", name)
     head = f"module @{symbol} {{"

@@ -136,7 +136,7 @@ class CompositeCall(JitCall, interned=False):
 
     def stablehlo(self, hlo: Any, *values: Any) -> list[Any]:
         symbol = hlo.symbol(self.label)
-        hlo.definitions.append(hlo.function(self.jaxpr, symbol, "private"))
+        hlo.definitions.append(hlo.function(self.jaxpr, symbol, "private", values))
         inner = ", ".join(f"{k} = {_attribute(k, v)}" for k, v in self.attributes)
         attrs = (
             f'name = "{self.label}", composite_attributes = {{{inner}}}, '

@@ -133,10 +133,11 @@ class Scan(Primitive, interned=False):
         y_avals = self.abstract()[self.n_carry :]
         if not self.length:
             return [*carry, *map(hlo.zero, y_avals)]
-        # each row of ys is overwritten: a copy of an operand spares XLA the kernel of zeros
-        alike = {(x.shape, x.dtype): x for x in xs if x.aval.size <= CHEAP_COPY}
-        ys = [alike.get((a.shape, a.dtype)) or hlo.zero(a) for a in y_avals]
         steps = self.steps_per_turn()
+        # In a loop each row of ys is overwritten: a copy of an operand spares the kernel of zeros.
+        small = (x for x in xs if x.aval.size <= CHEAP_COPY and steps < self.length)
+        alike = {(x.shape, x.dtype): x for x in small}
+        ys = [alike.get((a.shape, a.dtype)) or hlo.zero(a) for a in y_avals]
 
         def step(i: Any, state: list[Any]) -> list[Any]:
             at = i
