@@ -164,9 +164,10 @@ def dense(x: np.ndarray) -> str:
     return f'dense<"0x{np.ascontiguousarray(x).tobytes().hex().upper()}">'
 
 
-# Operations that XLA may leave out, if they keep the size.
+# Operations that XLA may leave out, if they keep the size; those that it does by way of them; those
+# that it never computes in one loop with what uses them.
 _VIEWS = {"reshape", "transpose", "broadcast_in_dim", "gather", "reduce", "func.call"}
-# Operations that XLA never computes in one loop with those that use them.
+_RESHAPING = {*_VIEWS, "dot_general", "convolution", "reduce_window", "sort"}
 _APART = {
     "dot_general",
     "convolution",
@@ -282,6 +283,8 @@ class Builder:
             attrs: attributes as MLIR text without braces, `'dimension = 0 : i64'`.
             regions: texts made by `region`.
         """
+        if op in _RESHAPING:
+            operands = [self._below_view(v) for v in operands]
         n = self._count
         self._count = n + 1
         name = f"%{n}"
@@ -319,14 +322,44 @@ class Builder:
         )
         return answer
 
-    def reads_beneath(self, x: Value, values: Sequence[Value]) -> bool:
-        """Whether x is a view, and values may be computed in one loop from what it is a view of.
+    def dynamic_update_slice(self, x: Value, update: Value, starts: Any) -> Value:
+        """x with `update` written from `starts` on.
+
+        XLA's CPU compiler (jaxlib 0.10, 0.11; openxla/xla#49176) computes an update while it writes
+        it into x's memory. If x is a view, or the result is looked at through one, it does not see
+        that later elements need what the first replaced: such updates go by way of a mask.
+        """
+        if _is_view(x) and self.reads_itself(x, (update, *starts)):
+            return self._masked_update(x, update, starts)
+        operands = (x, update, *starts)
+        return self.emit("dynamic_update_slice", operands, x.aval)  # type: ignore[no-any-return]
+
+    def reads_itself(self, x: Value, values: Sequence[Value]) -> bool:
+        """Whether values that are written into x may be computed in one loop from what x is.
 
         What both are computed from counts, too: XLA recognizes when something is computed twice.
         """
-        if not _is_view(x):
+        if self.platform != "cpu":
             return False
         return not _computed_from([x]).isdisjoint(_computed_from(values))
+
+    def _masked_update(self, x: Value, update: Value, starts: Sequence[Value]) -> Value:
+        flags = Aval(x.shape, np.dtype(bool))
+        ones = self.full(update.shape, True, flags.dtype)
+        op = "dynamic_update_slice"
+        inside = self.emit(op, (self.zero(flags), ones, *starts), flags)
+        values = self.emit(op, (self.zero(x.aval), update, *starts), x.aval)
+        return self.emit("select", (inside, values, x), x.aval)  # type: ignore[no-any-return]
+
+    def _below_view(self, value: Value) -> Value:
+        """A value that is to be looked at through a view: itself, or updated by way of masks."""
+        if value.op != "dynamic_update_slice":
+            return value
+        x, update, *starts = value.sources
+        below = self._below_view(x)
+        if self.reads_itself(x, (update, *starts)):
+            return self._masked_update(below, update, starts)
+        return value if below is x else self.dynamic_update_slice(below, update, starts)
 
     def unary(self, op: str, x: Value, attrs: str = "") -> Value:
         """An operation whose result has the type of its operand."""
@@ -699,6 +732,8 @@ class Builder:
                     arg.op, arg.sources = "argument", values[i : i + 1]
                 args.append(arg)
             outs = self.call_jaxpr(jaxpr, *args)
+            if values:
+                outs = [self._below_view(v) for v in outs]
             self.lines.append(
                 f'"func.return"({", ".join(v.name for v in outs)}) : '
                 f"({', '.join(v.type for v in outs)}) -> ()"

@@ -168,9 +168,7 @@ class DynamicUpdateSlice(Structural):
         return [out]
 
     def stablehlo(self, hlo: Any, x: Any, update: Any, *starts: Any) -> list[Any]:
-        if hlo.platform == "cpu" and hlo.reads_beneath(x, (update, *starts)):
-            return [_written_apart(hlo, x, update, starts)]
-        return [hlo.emit("dynamic_update_slice", (x, update, *starts), hlo.out[0])]
+        return [hlo.dynamic_update_slice(x, update, starts)]
 
     def transpose(self, cts: Any, args: Any) -> list[Any]:
         (ct,), (x, update, *starts) = cts, args
@@ -207,24 +205,6 @@ class DynamicUpdateSlice(Structural):
             mode=GatherScatterMode.CLIP,
         )
         return [y], [0]
-
-
-def _written_apart(hlo: Any, x: Any, update: Any, starts: Any) -> Any:
-    """`dynamic_update_slice` by a mask, where the update is computed from what x is a view of.
-
-    XLA's CPU compiler (jaxlib 0.10, 0.11) computes such an update while it writes it into x's
-    memory, and does not see through the view that later elements need what the first replaced.
-    """
-    flags = Aval(x.shape, np.dtype(bool))
-    inside = hlo.emit(
-        "dynamic_update_slice",
-        (hlo.zero(flags), hlo.full(update.shape, True, flags.dtype), *starts),
-        flags,
-    )
-    values = hlo.emit(
-        "dynamic_update_slice", (hlo.zero(x.aval), update, *starts), x.aval
-    )
-    return hlo.emit("select", (inside, values, x), x.aval)
 
 
 def _leading(axis: Any, x: Any, d: int | None) -> Any:

@@ -1,8 +1,9 @@
 """Updates of views: XLA's CPU compiler may write over what it has still to read.
 
-`x.reshape(-1).at[1:].set(x[0])` under jit gave wrong numbers with jaxlib 0.10 and 0.11: the view
-and the update became one loop in x's memory. Each program here was one of these, or is a near
-relation; compiled and eager results must be the same.
+`x.reshape(-1).at[1:].set(x[0])` and `y.at[1:].set(y[:-1])[None]` under jit give wrong numbers with
+jaxlib 0.10 and 0.11 (openxla/xla#49176): the view and the update become one loop in x's memory.
+Each program here was one of these, or is a near relation; compiled and eager results must be the
+same.
 """
 
 from __future__ import annotations
@@ -25,6 +26,16 @@ def positive(x):
     return jnp.where(x > 0, x, 1.0)
 
 
+def shifted(x):
+    return x.at[1:].set(x[:-1])
+
+
+def first_shifted(x):
+    return x.at[0, 1:].set(x[0, :-1])
+
+
+shifting = ferax.jit(shifted)
+new_axis = ferax.jit(lambda x: x[None])
 inner = ferax.jit(lambda y, x: y.at[0, 1:].set(flat(x)[:11]))
 reshaped = ferax.jit(lambda x: x.reshape(2, 12))
 
@@ -50,6 +61,16 @@ PROGRAMS = {
     "from a function": lambda x: reshaped(x).at[0, 1:].set(flat(x)[:11]),
     "twice": lambda x: x.reshape(2, 12).at[1, 3].set(5.0).at[0, 1:].set(flat(x)[:11]),
     "mapped": lambda x: lax.map(lambda p: p + 0.3 * x.mean(), flat(x), batch_size=12),
+    "then a new axis": lambda x: shifted(x + 1)[None],
+    "then another function": ferax.jit(lambda x: new_axis(shifted(x + 1))),
+    "in a function, then a new axis": lambda x: shifting(x + 1)[None],
+    "updated again, then a new axis": lambda x: shifted(x + 1).at[0, 0].set(3.0)[None],
+    "then summed": lambda x: first_shifted(x[:1] + 1).sum(0),
+    "then multiplied": lambda x: first_shifted(x[:1] + 1) @ x.T,
+    "of a vmapped function, then a new axis": lambda x: ferax.vmap(shifted)(x + 1)[
+        None
+    ],
+    "then accumulated": lambda x: lax.cumsum(shifted(x + 1)[None], 1),
     "no view": lambda x: x.at[0, 1:].set(flat(x)[:5]),
 }
 
