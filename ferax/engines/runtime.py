@@ -25,6 +25,7 @@ import importlib.util
 import itertools
 import math
 import os
+import re
 import threading
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -696,6 +697,18 @@ def _extra_option(name: str, value: int) -> bytes:
 # costs 0.1 µs or more a time. Its own limit of 1 KiB is a few dozen scalars; up to 64 KiB no
 # step was found that runs slower, most compile faster, and threads would not help yet.
 _INLINE_LOOPS = _extra_option("xla_cpu_small_while_loop_byte_threshold", 1 << 16)
+
+
+# XLA's library of reductions crashes on some arrays of seven axes and more (jax-ml/jax#39257).
+_CRASHES = (0, 10, 2) <= jaxlib.version.__version_info__[:3] < (0, 11, 2)
+_MANY_AXES = re.compile(r"tensor<(?:\d+x){7}")
+_WITHOUT_LIBRARY = {"xla_cpu_experimental_ynn_fusion_type": ""}
+
+
+def needed_options(text: str, platform: str) -> dict[str, Any]:
+    """Options of the compiler that this module needs in order to run."""
+    fragile = _CRASHES and platform == "cpu" and _MANY_AXES.search(text)
+    return _WITHOUT_LIBRARY if fragile else {}
 
 
 def compile_options(devices: Sequence[Any], overrides: dict[str, Any]) -> Any:

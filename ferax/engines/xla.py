@@ -543,7 +543,10 @@ class Engine:
         """The loaded program of a module: known, from disk, or compiled now."""
         if any(t.startswith("lapack_") for t in module.targets):
             runtime.register_lapack()
-        settings, described = _options(where.devices, tuple(options.items()))
+        needed = runtime.needed_options(module.text, self._platform(where))
+        settings, described = _options(
+            where.devices, tuple({**needed, **options}.items())
+        )
         if module.callbacks:
             return self._build(module, where.devices, settings, name)
         key = cache.digest(module.text.encode(), described)

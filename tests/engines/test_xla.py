@@ -548,3 +548,16 @@ def test_fetching_results_does_not_look_for_jax(
     monkeypatch.setattr(sys, "meta_path", [Finder, *sys.meta_path])
     np.testing.assert_array_equal(np.asarray(result), [2, 2, 2])
     assert "jax" not in wanted
+
+
+def test_reductions_of_seven_axes_run():
+    """XLA's library of reductions crashed the process on them (jax-ml/jax#39257)."""
+    code = """
+import ferax, ferax.numpy as jnp
+x = jnp.full((3, 1, 2, 2, 8, 8, 8), 2.0)
+print(ferax.jit(lambda a, b: (a * b).sum(3))(x, x).sum())
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (0, "24576.0\n"), done.stderr
