@@ -7,7 +7,6 @@ scan that stacks residuals and a linear scan that consumes them, its transpose a
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Any
@@ -31,7 +30,7 @@ from ferax.core.basis import (
 from ferax.core.jaxpr import Jaxpr, Var, derived, eval_jaxpr, prune
 from ferax.core.primitive import Primitive
 from ferax.core.tracing import to_array
-from ferax.errors import TracerIntegerConversionError, public
+from ferax.errors import public
 from ferax.lax.bodies import (
     COMPILE_SECONDS,
     EQUATION_SECONDS,
@@ -41,7 +40,7 @@ from ferax.lax.bodies import (
     trace_body,
 )
 from ferax.lax.residuals import loop_invariant, slimmed
-from ferax.lax.shape import stack
+from ferax.lax.shape import known_integer, stack
 from ferax.transforms.arguments import name_of
 from ferax.transforms.batching import batch_jaxpr, to_front
 from ferax.transforms.forward import jvp_jaxpr
@@ -505,7 +504,7 @@ def scan(
     """
     if not callable(f):
         raise TypeError(f"scan needs a function of (carry, x); got {f!r}")
-    if _integer(unroll, "unroll") < 0:
+    if known_integer(unroll, "scan", "unroll") < 0:
         raise ValueError(f"scan: unroll must not be negative; got {unroll}")
     x_leaves, x_tree = flatten(xs)
     x_leaves = [to_array(x, "scan", "a leaf of xs") for x in x_leaves]
@@ -540,15 +539,6 @@ def scan(
     return unflatten(carry_tree, outs[:n_carry]), unflatten(y_tree, outs[n_carry:])
 
 
-def _integer(value: Any, what: str) -> int:
-    try:
-        return operator.index(value)
-    except TracerIntegerConversionError:
-        raise
-    except TypeError:
-        raise TypeError(f"scan: {what} must be an integer; got {value!r}") from None
-
-
 def leading_size(
     who: str, leaves: list[Any], tree: Any, length: int | None = None
 ) -> int:
@@ -561,7 +551,7 @@ def leading_size(
             )
     sizes = {x.shape[0] for x in leaves}
     if length is not None:
-        sizes.add(_integer(length, "length"))
+        sizes.add(known_integer(length, "scan", "length"))
     if len(sizes) > 1:
         listing = ", ".join(
             f"xs{leaf_path(tree, i)}: {x.aval.short()}" for i, x in enumerate(leaves)

@@ -28,7 +28,7 @@ from ferax.core.array import Concrete
 from ferax.core.avals import Aval, LinearInput, Shape
 from ferax.core.basis import Structural
 from ferax.core.primitive import Primitive, cannot
-from ferax.core.tracing import aval_of, state, to_array
+from ferax.core.tracing import Tracer, aval_of, state, to_array
 from ferax.errors import public
 from ferax.tree_util import flatten
 
@@ -39,6 +39,16 @@ __all__ = [
     "shape_as_value", "slice", "slice_in_dim", "split", "squeeze", "stack", "tile", "transpose",
     "unstack",
 ]  # fmt: skip
+
+
+def known_integer(x: Any, who: str, what: str) -> int:
+    """An integer parameter: a Python one, or an array with a known value."""
+    try:
+        return operator.index(x)
+    except TypeError:
+        if isinstance(x, Tracer):
+            raise
+        raise TypeError(f"{who}: {what} must be an integer; got {x!r}") from None
 
 
 def integers(values: Any, what: str = "sizes, axes and indices") -> tuple[int, ...]:

@@ -24,14 +24,13 @@ from ferax.core.avals import Aval
 from ferax.core.tracing import Tracer, aval_of, state, to_array, unmasked
 from ferax.errors import public
 from ferax.lax.elementwise import Floor
-from ferax.lax.shape import Concatenate, Iota
+from ferax.lax.shape import Concatenate, Iota, known_integer
 from ferax.numpy.elementary import log10
 from ferax.numpy.promoting import (
     ArrayLike,
     DTypeLike,
     cast,
     inexact_dtype,
-    known_integer,
     operand,
     promote,
 )

@@ -19,6 +19,7 @@ from ferax.core.array import Array
 from ferax.errors import public
 from ferax.lax import elementwise as el
 from ferax.lax.marks import STOP_GRADIENT, optimization_barrier
+from ferax.lax.shape import known_integer
 from ferax.numpy.operations import (
     ABS,
     ADD,
@@ -50,7 +51,6 @@ from ferax.numpy.promoting import (
     ArrayLike,
     cast,
     inexact,
-    known_integer,
     numeric,
     operand,
     pair_inexact,

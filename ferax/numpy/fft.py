@@ -19,9 +19,9 @@ from ferax.core.array import Array
 from ferax.errors import public
 from ferax.lax.fourier import Fft, FftType
 from ferax.lax.matrices import conj
-from ferax.lax.shape import pad_zeros
+from ferax.lax.shape import known_integer, pad_zeros
 from ferax.numpy.creation import arange, placed
-from ferax.numpy.promoting import ArrayLike, known_integer, operand
+from ferax.numpy.promoting import ArrayLike, operand
 from ferax.numpy.shaping import roll
 
 __all__ = [

@@ -18,7 +18,7 @@ from ferax.core.array import Array
 from ferax.core.tracing import state
 from ferax.errors import public
 from ferax.lax import elementwise as el
-from ferax.lax.shape import Iota, pad_zeros
+from ferax.lax.shape import Iota, known_integer, pad_zeros
 from ferax.numpy.creation import (
     arange,
     array,
@@ -33,7 +33,6 @@ from ferax.numpy.elementary import i0
 from ferax.numpy.promoting import (
     ArrayLike,
     DTypeLike,
-    known_integer,
     operand,
     promote,
 )

@@ -16,6 +16,7 @@ from ferax.core import basis
 from ferax.core.array import Array, Concrete
 from ferax.core.avals import Aval
 from ferax.errors import public
+from ferax.lax.shape import known_integer
 from ferax.numpy.creation import asarray, default_int, linspace
 from ferax.numpy.indexing import At
 from ferax.numpy.places import known_values
@@ -23,7 +24,6 @@ from ferax.numpy.promoting import (
     ArrayLike,
     cast,
     inexact_dtype,
-    known_integer,
     operand,
     promote,
 )

@@ -17,7 +17,7 @@ from ferax.core.array import Array, Concrete
 from ferax.core.tracing import Tracer
 from ferax.errors import public
 from ferax.lax.scanning import scan
-from ferax.lax.shape import Concatenate, pad_zeros
+from ferax.lax.shape import Concatenate, known_integer, pad_zeros
 from ferax.numpy import linalg
 from ferax.numpy.contracting import convolve, dot
 from ferax.numpy.creation import arange, asarray, zeros
@@ -29,7 +29,6 @@ from ferax.numpy.promoting import (
     ArrayLike,
     cast,
     inexact,
-    known_integer,
     operand,
     promote,
     promote_inexact,

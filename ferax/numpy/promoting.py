@@ -11,7 +11,6 @@ Everything here is on the path of each eager call: no generic helpers, tables in
 
 from __future__ import annotations
 
-import operator
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -21,7 +20,7 @@ from ferax.config import config
 from ferax.core import basis
 from ferax.core.array import Array, Concrete
 from ferax.core.avals import Aval
-from ferax.core.tracing import Tracer, state, to_array
+from ferax.core.tracing import state, to_array
 from ferax.errors import warn
 
 _SCALARS = dtypes.SCALAR_AVALS
@@ -212,13 +211,3 @@ def unsupported_out(who: str, out: Any) -> None:
             f"The 'out' argument to jnp.{who} is not supported: arrays are immutable. Use the "
             "result, or x.at[…].set(result)."
         )
-
-
-def known_integer(x: Any, who: str, what: str) -> int:
-    """An integer parameter: a Python one, or an array with a known value."""
-    try:
-        return operator.index(x)
-    except TypeError:
-        if isinstance(x, Tracer):
-            raise
-        raise TypeError(f"{who}: {what} must be an integer; got {x!r}") from None

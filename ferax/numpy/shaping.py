@@ -25,7 +25,7 @@ from ferax.errors import public
 from ferax.lax import elementwise as el
 from ferax.lax.cumulative import CumSum
 from ferax.lax.dynamic import dynamic_slice_in_dim
-from ferax.lax.shape import Concatenate, Iota, Rev, Split, slice_of
+from ferax.lax.shape import Concatenate, Iota, Rev, Split, known_integer, slice_of
 from ferax.numpy.creation import asarray
 from ferax.numpy.operations import at_once
 from ferax.numpy.promoting import (
@@ -33,7 +33,6 @@ from ferax.numpy.promoting import (
     DTypeLike,
     cast,
     common_dtype,
-    known_integer,
     operand,
 )
 from ferax.shapes import canonical_axes, canonical_axis

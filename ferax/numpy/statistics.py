@@ -14,7 +14,7 @@ from ferax.errors import public
 from ferax.lax import elementwise as el
 from ferax.lax.contraction import DotGeneral
 from ferax.lax.cumulative import CumSum
-from ferax.lax.shape import Concatenate, slice_of
+from ferax.lax.shape import Concatenate, known_integer, slice_of
 from ferax.numpy import reducing
 from ferax.numpy.elementary import conjugate, real
 from ferax.numpy.operations import (
@@ -36,7 +36,6 @@ from ferax.numpy.promoting import (
     DTypeLike,
     cast,
     inexact,
-    known_integer,
     operand,
     promote,
     promote_inexact,
